@@ -1,0 +1,84 @@
+"""The line that turns a pixel along an axis into a value, found among ticks of which some are misread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loupe.type.v1 import figure_pb2
+
+Floats = NDArray[np.float64]
+
+# A tick label is centred on its tick to within about a pixel plus a share of the letter height (descenders, units).
+_TOLERANCE_PX = 2.0
+_MAX_PAIRS = 400  # 28 ticks give 378 pairs; longer axes are thinned before pairing
+
+
+@dataclass(frozen=True, slots=True)
+class AxisFit:
+    """value = slope * pixel + intercept, or ten to that power on a log axis."""
+
+    slope: float
+    intercept: float
+    log: bool
+    residual_px: float
+    """Root mean square distance of the inlying ticks, in pixels."""
+    inliers: tuple[int, ...]
+    """Indices of the ticks the line rests on."""
+
+    def value(self, pixel: float) -> float:
+        """Return the value at a pixel."""
+        t = self.slope * pixel + self.intercept
+        return float(10.0 ** np.clip(t, -300.0, 300.0)) if self.log else t
+
+    def pixel(self, value: float) -> float:
+        """Return the pixel of a value; a log axis has none for 0 and below."""
+        t = float(np.log10(max(value, 1e-300))) if self.log else value
+        return (t - self.intercept) / self.slope
+
+    def to_proto(self) -> figure_pb2.Calibration:
+        """Return the fit as the contract's message."""
+        return figure_pb2.Calibration(
+            slope=self.slope, intercept=self.intercept, residual_px=self.residual_px, tick_count=len(self.inliers)
+        )
+
+
+def fit_axis(
+    pixels: Floats, values: Floats, *, log: bool = False, tolerance_px: float = _TOLERANCE_PX
+) -> AxisFit | None:
+    """Return the line most ticks lie on, or None where no two ticks differ in pixel and value.
+
+    Args:
+      pixels: float64 [n], tick centres along the axis.
+      values: float64 [n], what the labels say.
+      log: fit log10 of the values; ticks at or below 0 are left out.
+    RANSAC over all pairs (Fischler & Bolles 1981; exhaustive, so deterministic), then least squares on the inliers.
+    """
+    usable = values > 0 if log else np.ones(len(values), dtype=bool)
+    index = np.flatnonzero(usable & np.isfinite(values))
+    if len(index) < 2:
+        return None
+    p, t = pixels[index], np.log10(values[index]) if log else values[index]
+    best: tuple[int, float, NDArray[np.bool_]] | None = None
+    for i, j in list(combinations(range(len(index)), 2))[:_MAX_PAIRS]:
+        if abs(p[i] - p[j]) < 1.0 or t[i] == t[j]:
+            continue
+        slope = (t[j] - t[i]) / (p[j] - p[i])
+        distance = np.abs((t - t[i]) / slope - (p - p[i]))
+        inside = distance <= tolerance_px
+        key = (int(inside.sum()), -float(distance[inside].sum()), inside)
+        if best is None or key[:2] > best[:2]:
+            best = key
+    if best is None:
+        return None
+    inside = best[2]
+    if np.ptp(p[inside]) < 1.0:
+        return None
+    slope, intercept = np.polyfit(p[inside], t[inside], 1)
+    if slope == 0 or not np.isfinite(slope):
+        return None
+    residual = float(np.sqrt(np.mean(((t[inside] - intercept) / slope - p[inside]) ** 2)))
+    return AxisFit(float(slope), float(intercept), log, residual, tuple(int(k) for k in index[inside]))
