@@ -43,7 +43,8 @@ def generate() -> None:
     subprocess.run([*protoc, f"--grpc_python_out={ROOT}", f"--mypy_grpc_out=quiet:{ROOT}", *services], check=True)
     # Envoy renders google.rpc details only if their types are in the set, and no contract of ours imports them.
     descriptor_set = f"--descriptor_set_out={ROOT / 'loupe' / 'descriptor_set.binpb'}"
-    subprocess.run([*protoc, descriptor_set, "--include_imports", *protos, "google/rpc/error_details.proto"], check=True)
+    protos.append("google/rpc/error_details.proto")
+    subprocess.run([*protoc, descriptor_set, "--include_imports", *protos], check=True)
     for package in SOURCE_ROOTS.values():
         for folder in [ROOT / package, *(p for p in (ROOT / package).rglob("*") if p.is_dir())]:
             (folder / "__init__.py").touch()

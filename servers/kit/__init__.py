@@ -1,0 +1,1 @@
+"""The shared runtime of every server: lifecycle, errors, interceptors, configuration, identity, channels."""

@@ -1,0 +1,1 @@
+"""What happens around every call, one aspect a module; `pipeline` puts them around a handler in one pass."""

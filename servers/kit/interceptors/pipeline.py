@@ -1,0 +1,134 @@
+"""Puts the aspects around a handler, whatever its kind, and turns what it raises into a status.
+
+One interceptor in place of one for each aspect: grpc.aio wraps a handler anew for each interceptor and call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+
+from servers.kit import identity
+from servers.kit.errors import LoupeError
+from servers.kit.interceptors.call import Aspect, Call
+from servers.kit.interceptors.validation import check
+from servers.kit.status import from_exception, to_status
+
+log = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Pipeline(grpc.aio.ServerInterceptor):
+    """Runs every call of a server through the aspects, in their order."""
+
+    def __init__(self, aspects: Sequence[Aspect]) -> None:
+        self._aspects = aspects
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return the method's handler with the aspects around it."""
+        handler: Any = await continuation(handler_call_details)
+        if handler is None:
+            return None  # grpc answers UNIMPLEMENTED
+        method = handler_call_details.method
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream, method, True), **codec)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream, method, False), **codec)
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(self._unary(handler.stream_unary, method, True), **codec)
+        return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, method, False), **codec)
+
+    def _unary(self, behaviour: Any, method: str, streams_in: bool) -> Any:
+        async def answer(request: Any, context: Context) -> Any:
+            call = _call(method, context, is_streaming=streams_in)
+            started = time.perf_counter()
+            try:
+                async with AsyncExitStack() as stack:
+                    for aspect in self._aspects:
+                        await stack.enter_async_context(aspect(call))
+                    response = await behaviour(_checked(request, streams_in), context)
+            except Exception as error:  # the one place where errors become statuses
+                await _fail(context, call, started, error)
+            except asyncio.CancelledError:
+                _log(call, started, "CANCELLED")
+                raise
+            _log(call, started, "OK")
+            return response
+
+        return answer
+
+    def _stream(self, behaviour: Any, method: str, streams_in: bool) -> Any:
+        async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
+            call = _call(method, context, is_streaming=True)
+            started = time.perf_counter()
+            try:
+                async with AsyncExitStack() as stack:
+                    for aspect in self._aspects:
+                        await stack.enter_async_context(aspect(call))
+                    async for response in behaviour(_checked(request, streams_in), context):
+                        yield response
+            except Exception as error:  # the one place where errors become statuses
+                await _fail(context, call, started, error)
+            except (asyncio.CancelledError, GeneratorExit):
+                _log(call, started, "CANCELLED")
+                raise
+            _log(call, started, "OK")
+
+        return answer
+
+
+def _call(method: str, context: Context, *, is_streaming: bool) -> Call:
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    return Call(method, metadata, is_streaming, context.time_remaining())
+
+
+def _checked(request: Any, streams_in: bool) -> Any:
+    if not streams_in:
+        check(request)
+        return request
+
+    async def messages() -> AsyncIterator[Any]:
+        async for message in request:
+            check(message)
+            yield message
+
+    return messages()
+
+
+async def _fail(context: Context, call: Call, started: float, error: Exception) -> None:
+    known = from_exception(error, request_id=identity.request_id())
+    if not isinstance(error, LoupeError | grpc.aio.AioRpcError):
+        log.error("defect", exc_info=error, extra={"method": call.method, "request_id": identity.request_id()})
+    _log(call, started, known.code)
+    status = to_status(known, request_id=identity.request_id())
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def _log(call: Call, started: float, code: str) -> None:
+    # Probes come every few seconds and say nothing.
+    if call.is_public:
+        return
+    log.info(
+        "rpc",
+        extra={
+            "method": call.method,
+            "code": code,
+            "ms": round((time.perf_counter() - started) * 1000, 2),
+            "request_id": identity.request_id(),
+        },
+    )

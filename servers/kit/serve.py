@@ -1,0 +1,187 @@
+"""The life of a server: load → bind → SERVING → signal → NOT_SERVING → drain → stop.
+
+A server's `__main__.py` is a page: it reads its settings, and gives `run` a function that builds its servicer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf import descriptor_pool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from loupe.type.v1.access_pb2 import Role, required_role
+from servers.kit import logs, telemetry
+from servers.kit.channels import MAX_MESSAGE_BYTES
+from servers.kit.config import ServerSettings
+from servers.kit.errors import NotReady
+from servers.kit.interceptors.authentication import authentication
+from servers.kit.interceptors.concurrency import concurrency
+from servers.kit.interceptors.deadline import deadline
+from servers.kit.interceptors.pipeline import Pipeline
+from servers.kit.interceptors.request_id import request_id
+from servers.kit.mesh import Mesh
+from servers.kit.services import BY_NAME, SERVICES
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=ServerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A servicer and the generated function that adds it to a server."""
+
+    add: Callable[[Any, grpc.aio.Server], None]
+    servicer: Any
+
+
+Build = Callable[[S, Mesh], AbstractAsyncContextManager[Registration]]
+"""Loads what the server needs, yields its servicer, and releases everything afterwards."""
+
+
+def run(server: str, settings: S, build: Build[S]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return.
+
+    Args:
+      server: the name in `servers.kit.services`.
+      build: raises NotReady to stay up, NOT_SERVING, answering every call with the remedy in its message.
+    """
+    logs.configure(server, settings.log_level)
+    telemetry.start(server, settings.otlp_endpoint)
+    try:
+        _loop_runner()(_serve(server, settings, build))
+    finally:
+        telemetry.stop(settings.otlp_endpoint)
+
+
+def _loop_runner() -> Callable[[Any], None]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
+
+
+async def _serve(server: str, settings: S, build: Build[S]) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.keys.ensure(service.name for service in SERVICES)
+    async with AsyncExitStack() as stack:
+        mesh = Mesh(server, settings)
+        stack.push_async_callback(mesh.close)
+        grpc_server = _grpc_server(server, settings)
+        ready = True
+        try:
+            registration = await stack.enter_async_context(build(settings, mesh))
+        except NotReady as missing:
+            ready = False
+            log.error("not ready", extra={"remedy": missing.message})
+            grpc_server.add_generic_rpc_handlers((_refuse_all(server, missing),))
+        else:
+            registration.add(registration.servicer, grpc_server)
+        health_servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, grpc_server)
+        names = tuple(service.full_name for service in SERVICES)
+        reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), grpc_server)
+
+        address = _bind(grpc_server, settings.listen or settings.address_of(server))
+        await grpc_server.start()
+        state = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", BY_NAME[server].full_name):
+            await health_servicer.set(name, state)
+        log.info("listening", extra={"address": address, "serving": ready})
+
+        await stopping.wait()
+        await health_servicer.enter_graceful_shutdown()
+        log.info("draining", extra={"at_most_s": settings.drain_s})
+        await grpc_server.stop(settings.drain_s)
+    log.info("stopped")
+
+
+def _grpc_server(server: str, settings: ServerSettings) -> grpc.aio.Server:
+    aspects = (
+        request_id,
+        deadline(settings.default_deadline_s),
+        authentication(server, settings.keys, _required_roles()),
+        concurrency(settings.max_concurrent_calls, settings.max_concurrent_streams),
+    )
+    return grpc.aio.server(
+        interceptors=[*telemetry.server_interceptors(settings.otlp_endpoint), Pipeline(aspects)],
+        options=(
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+            # Clients of ours ping every 30 s, also between calls.
+            ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ),
+    )
+
+
+def _required_roles() -> dict[str, Role.ValueType]:
+    """Return the declared role of every RPC of the mesh, by method path."""
+    # Every server knows every contract, so that reflection answers for the whole mesh wherever it is asked.
+    import importlib
+
+    pool = descriptor_pool.Default()
+    roles = {f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": Role.ROLE_VIEWER}
+    for service in SERVICES:
+        importlib.import_module(f"{service.package}.{service.name}_service_pb2")
+        for method in pool.FindServiceByName(service.full_name).methods:
+            roles[f"/{service.full_name}/{method.name}"] = method.GetOptions().Extensions[required_role]
+    return roles
+
+
+def _refuse_all(server: str, missing: NotReady) -> grpc.GenericRpcHandler:
+    """Return a handler that answers every method of the server's service with what is missing."""
+
+    async def refuse(_request: bytes, _context: Any) -> bytes:
+        raise missing
+
+    async def refuse_stream(request: Any, context: Any) -> AsyncIterator[bytes]:
+        yield await refuse(request, context)
+
+    service = descriptor_pool.Default().FindServiceByName(BY_NAME[server].full_name)
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    for method in service.methods:
+        if method.client_streaming and method.server_streaming:
+            handlers[method.name] = grpc.stream_stream_rpc_method_handler(refuse_stream)
+        elif method.server_streaming:
+            handlers[method.name] = grpc.unary_stream_rpc_method_handler(refuse_stream)
+        elif method.client_streaming:
+            handlers[method.name] = grpc.stream_unary_rpc_method_handler(refuse)
+        else:
+            handlers[method.name] = grpc.unary_unary_rpc_method_handler(refuse)
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+def _bind(grpc_server: grpc.aio.Server, listen: str) -> str:
+    """Bind and return the address, with the port that was found for port 0."""
+    if listen.startswith("unix:"):
+        path = Path(listen.removeprefix("unix:"))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A socket file outlives a killed server and would refuse the next.
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
+        previous = os.umask(0o177)
+        try:
+            grpc_server.add_insecure_port(listen)
+        finally:
+            os.umask(previous)
+        return listen
+    port = grpc_server.add_insecure_port(listen)
+    return f"{listen.rpartition(':')[0]}:{port}"
