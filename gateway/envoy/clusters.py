@@ -1,0 +1,55 @@
+"""Where each server is, and how its health is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.envoy.config import GatewaySettings
+from servers.kit.services import Service
+
+# A server that computes may be slow to answer; one that is gone refuses the connection at once.
+_HEALTH_TIMEOUT_S = 5
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def cluster(settings: GatewaySettings, service: Service) -> dict[str, Any]:
+    """Return the cluster of one server, named as the server is."""
+    address = settings.address_of(service.name)
+    return {
+        "name": service.name,
+        # Names may stand for several addresses that come and go (a headless Kubernetes service).
+        "type": "STATIC" if address.startswith("unix:") else "STRICT_DNS",
+        "lb_policy": "LEAST_REQUEST",
+        "connect_timeout": f"{settings.connect_timeout_s}s",
+        "load_assignment": {
+            "cluster_name": service.name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(address)}}]}],
+        },
+        "typed_extension_protocol_options": {
+            _HTTP_OPTIONS: {
+                "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+        # By default Envoy ignores health once half of the hosts are unhealthy: with one host, always.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "health_checks": [
+            {
+                "timeout": f"{_HEALTH_TIMEOUT_S}s",
+                "interval": f"{settings.health_interval_s}s",
+                # The default for a server without traffic is one check a minute.
+                "no_traffic_interval": f"{settings.health_interval_s}s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+                "grpc_health_check": {"service_name": service.full_name},
+            }
+        ],
+    }
+
+
+def _address(address: str) -> dict[str, Any]:
+    """Return Envoy's form of unix:PATH or HOST:PORT."""
+    if address.startswith("unix:"):
+        return {"pipe": {"path": address.removeprefix("unix:")}}
+    host, _, port = address.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
