@@ -75,10 +75,11 @@ _TEN_POWER = re.compile(r"(?P<sign>[-+])?10\^(?P<power>[-+]?\d{1,3})")
 _UNITS = frozenset(
     " ".join(
         (
-            "pp pt pts ppm ppb s ms ns us µs μs min h hr hrs d day days wk yr yrs year years g kg mg µg μg t lb lbs oz l L",
-            "ml mL dl dL m cm mm nm µm μm km mi ft in ha m² km² m³ cm² cm³ V mV kV A mA W kW MW GW TW Wh kWh MWh GWh TWh J",
-            "kJ MJ Hz kHz MHz GHz B KB kB MB GB TB KiB MiB GiB bps kbps Mbps Gbps px dB °C °F K Pa kPa MPa bar N kN Ω mol",
-            "mM µM μM x X m/s km/h mph g/l g/L mg/l mg/L mg/dl mg/dL ng/ml ng/mL kg/m² mmHg req/s qps rps fps",
+            "pp pt pts ppm ppb s ms ns us µs μs min h hr hrs d day days wk yr yrs year years g kg mg µg μg t lb",
+            "lbs oz L ml mL dl dL m cm mm nm µm μm km mi ft in ha m² km² m³ cm² cm³ V mV kV A mA W kW MW GW TW",
+            "Wh kWh MWh GWh TWh J kJ MJ Hz kHz MHz GHz KB kB MB GB TB KiB MiB GiB bps kbps Mbps Gbps px dB °C",
+            "°F K Pa kPa MPa bar N kN Ω mol mM µM μM x X m/s km/h mph g/l g/L mg/l mg/L mg/dl mg/dL ng/ml ng/mL",
+            "kg/m² mmHg req/s qps rps fps",
         )
     ).split()
 )

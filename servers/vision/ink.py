@@ -1,0 +1,124 @@
+"""Ink: what stands out from its local background, whichever of the two is darker.
+
+Text on a chart is dark on white, white on a bar and coloured beside a line. Taking the distance from the nearest flat
+area's colour makes all of them the same: strong on weak. Fills, long rules and curves are then told from letters by
+shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# A pixel is flat where its 3x3 neighbourhood varies by no more than this (JPEG noise on plain paper stays below).
+_FLAT_RANGE = 14
+# A flat area is background where a square of this side fits in: more than any stroke, less than a bar with a label.
+_BACKGROUND_SIDE_PX = 11
+# Below this share of flat pixels (a photo, a noisy scan) the background is a wide median instead.
+_LEAST_FLAT_SHARE = 0.2
+_LEAST_STRENGTH = 28
+# Ink is above this share of the strongest ink nearby, so that soft edges don't join letters.
+_RELATIVE_STRENGTH = 0.4
+_RULE_LENGTH_PX = 40
+_LEAST_GLYPH_PX = 4
+_DASHES_OF_A_RULE = 6
+_LARGEST_GLYPH_PX = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The ink of an image and its connected pieces."""
+
+    strength: NDArray[np.uint8]
+    """[h, w]: distance from the background, 0 is background."""
+    labels: NDArray[np.int32]
+    """[h, w]: the piece that each pixel belongs to, 0 for none. Long rules are left out."""
+    boxes: NDArray[np.int32]
+    """[n, 4]: x_min, y_min, x_max, y_max of piece i at row i; row 0 is unused."""
+    is_glyph: NDArray[np.bool_]
+    """[n]: the piece may be a letter, a digit or several that touch."""
+    is_mark: NDArray[np.bool_]
+    """[n]: the piece is small enough for a dot, comma, accent or dash of a letter nearby."""
+
+
+def find_ink(rgb: NDArray[np.uint8]) -> Ink:
+    """Return the ink of an image, uint8 [h, w, 3]."""
+    strength = _strength(rgb)
+    nearby = cv2.dilate(strength, np.ones((9, 9), np.uint8))
+    threshold = np.maximum(_LEAST_STRENGTH, (nearby * _RELATIVE_STRENGTH).astype(np.uint8))
+    solid = (strength > threshold).astype(np.uint8)
+    rules = _rules(solid)
+    solid[rules > 0] = 0
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    x, y, width, height, area = (stats[:, column].astype(np.int32) for column in range(5))
+    boxes = np.stack([x, y, x + width, y + height], axis=1)
+    short, long = np.minimum(width, height), np.maximum(width, height)
+    fill = area / np.maximum(width * height, 1)
+    square = np.ones((3, 3), np.uint8)
+    core = np.bincount(labels[cv2.erode(solid, square) > 0], minlength=count) / np.maximum(area, 1)
+    # Legend swatches, markers and small bars: compact, without holes, and thicker than strokes.
+    is_blob = (short >= 6) & (long <= 2.5 * short) & (fill >= 0.74) & (core >= 0.4)
+    # A short stroke at a rule is the tick of an axis, not the minus sign of its label.
+    touches_rule = np.bincount(labels[cv2.dilate(rules, np.ones((5, 5), np.uint8)) > 0], minlength=count) > 0
+    is_dash = (short <= 3) & (_repeats(y, height, width) | _repeats(x, width, height))
+    is_tick = touches_rule & (short <= 3) & (long <= 12)
+    is_glyph = (
+        (long >= _LEAST_GLYPH_PX)
+        & (long <= _LARGEST_GLYPH_PX)
+        & (width <= 12 * height)
+        & (height <= 14 * width)
+        & (fill >= 0.08)
+        & ~is_blob
+        & ~is_tick
+        & ~is_dash
+    )
+    is_mark = (long <= 12) & ~is_glyph & ~is_blob & ~is_tick & ~is_dash
+    is_glyph[0] = is_mark[0] = False
+    return Ink(strength, labels.astype(np.int32), boxes[:count], is_glyph, is_mark)
+
+
+def _repeats(position: NDArray[np.int32], thickness: NDArray[np.int32], length: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which pieces share their place across, thickness and length with enough others to be a dashed rule."""
+    key = np.stack([position, thickness, (length + 1) // 3], axis=1)
+    _, index, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
+    is_flat = thickness <= 3
+    return np.asarray((counts[index.ravel()] >= _DASHES_OF_A_RULE) & is_flat & (thickness <= length), np.bool_)
+
+
+def _strength(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    square = np.ones((3, 3), np.uint8)
+    spread = cv2.subtract(cv2.dilate(rgb, square), cv2.erode(rgb, square)).max(axis=2)
+    flat = (spread <= _FLAT_RANGE).astype(np.uint8)
+    side = _BACKGROUND_SIDE_PX
+    wide = cv2.morphologyEx(flat, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    # The narrow parts of a wide area are background too, such as the gap between an axis and its labels.
+    count, areas = cv2.connectedComponents(flat, connectivity=4)
+    is_wide = np.bincount(areas[wide > 0], minlength=count) > 0
+    is_wide[0] = False
+    background = is_wide[areas].astype(np.uint8)
+    if background.mean() >= _LEAST_FLAT_SHARE:
+        _, nearest = cv2.distanceTransformWithLabels(
+            1 - background, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        colours = np.zeros((int(nearest.max()) + 1, 3), np.uint8)
+        is_background = background > 0
+        colours[nearest[is_background]] = rgb[is_background]
+        paper = colours[nearest]
+    else:
+        small = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        paper = cv2.resize(cv2.medianBlur(small, 31), (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.absdiff(rgb, paper.astype(np.uint8)).max(axis=2), np.uint8)
+
+
+def _rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the pixels of long thin straight lines: axes, gridlines, table rules."""
+    found = np.zeros_like(solid)
+    for along in ((_RULE_LENGTH_PX, 1), (1, _RULE_LENGTH_PX)):
+        line = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones(along[::-1], np.uint8))
+        across = np.ones((7, 1) if along[1] == 1 else (1, 7), np.uint8)
+        thick = cv2.morphologyEx(line, cv2.MORPH_OPEN, across)  # 7 px and more is a bar or a heavy letter, not a rule
+        found = cv2.bitwise_or(found, cv2.subtract(line, thick)).astype(np.uint8)
+    return found
