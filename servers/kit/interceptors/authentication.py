@@ -52,9 +52,6 @@ def authentication(server: str, keys: KeyFolder, required_roles: Mapping[str, Ro
 
     @asynccontextmanager
     async def aspect(call: Call) -> AsyncIterator[None]:
-        if call.is_public:
-            yield
-            return
         header = call.metadata.get(HEADER, "")
         if not header.startswith(_SCHEME):
             raise Unauthenticated('the call has no key: send "authorization: Bearer <key>"')

@@ -24,11 +24,6 @@ class Call:
     time_remaining_s: float | None
     """Until the caller's deadline; None where it set none."""
 
-    @property
-    def is_public(self) -> bool:
-        """Health answers anyone: a probe has no key."""
-        return self.method.startswith("/grpc.health.v1.Health/")
-
 
 Aspect: TypeAlias = Callable[[Call], AbstractAsyncContextManager[None]]
 """Runs around a call; an error it raises is the call's answer."""

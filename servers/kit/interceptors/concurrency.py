@@ -16,9 +16,6 @@ def concurrency(max_calls: int, max_streams: int) -> Aspect:
 
     @asynccontextmanager
     async def aspect(call: Call) -> AsyncIterator[None]:
-        if call.is_public:
-            yield
-            return
         kind = call.is_streaming
         if in_work[kind] >= limits[kind]:
             what = "streams" if kind else "calls"

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -21,6 +21,9 @@ from servers.kit.interceptors.validation import check
 from servers.kit.status import from_exception, to_status
 
 log = logging.getLogger(__name__)
+
+# Health answers anyone, at once: a probe has no key, comes every few seconds and must not wait for a place.
+_PUBLIC = "/grpc.health.v1.Health/"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,9 +41,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return the method's handler with the aspects around it."""
         handler: Any = await continuation(handler_call_details)
-        if handler is None:
-            return None  # grpc answers UNIMPLEMENTED
         method = handler_call_details.method
+        if handler is None or method.startswith(_PUBLIC):
+            return cast("grpc.RpcMethodHandler[Any, Any] | None", handler)  # for None grpc answers UNIMPLEMENTED
         codec = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
@@ -120,9 +123,6 @@ async def _fail(context: Context, call: Call, started: float, error: Exception) 
 
 
 def _log(call: Call, started: float, code: str) -> None:
-    # Probes come every few seconds and say nothing.
-    if call.is_public:
-        return
     log.info(
         "rpc",
         extra={

@@ -1,0 +1,1 @@
+"""Bytes by reference: chunked upload and download, digest, media type from content."""

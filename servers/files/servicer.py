@@ -1,0 +1,80 @@
+"""loupe.files.v1 over the catalog, the store and the archive."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+
+from loupe.files.v1.files_pb2 import (
+    DeleteFileRequest,
+    DeleteFileResponse,
+    DownloadFileRequest,
+    DownloadFileResponse,
+    GetFileRequest,
+    GetFileResponse,
+    ListFilesRequest,
+    ListFilesResponse,
+    UploadFileRequest,
+    UploadFileResponse,
+)
+from loupe.files.v1.files_service_pb2_grpc import FilesServiceServicer
+from servers.files.archive import Archive
+from servers.files.catalog import Catalog
+from servers.files.stores.base import BlobStore
+from servers.kit.errors import BrokenStream
+from servers.kit.files_client import CHUNK_BYTES
+from servers.kit.identity import caller
+
+DEFAULT_PAGE_SIZE = 50
+
+
+class FilesServicer(FilesServiceServicer):
+    """Answers for the files of the calling owner."""
+
+    def __init__(self, catalog: Catalog, store: BlobStore, archive: Archive) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._archive = archive
+
+    async def UploadFile(self, request_iterator: AsyncIterator[UploadFileRequest], context: Any) -> UploadFileResponse:
+        """Store one file."""
+        first = await anext(request_iterator, None)
+        if first is None:
+            raise BrokenStream("the stream ended before its first message")
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield first.content.data
+            async for message in request_iterator:
+                yield message.content.data
+
+        stored = await self._archive.take(
+            chunks(),
+            owner=caller().subject,
+            request_id=first.request_id,
+            file_name=first.file_name,
+            images_only=not caller().service,
+        )
+        return UploadFileResponse(file=stored.ref)
+
+    async def DownloadFile(self, request: DownloadFileRequest, context: Any) -> AsyncIterator[DownloadFileResponse]:
+        """Stream a file's content."""
+        stored = await self._catalog.get(caller().subject, request.file_id)
+        async for chunk in self._store.read(stored.ref.sha256, CHUNK_BYTES):
+            yield DownloadFileResponse(content=HttpBody(content_type=stored.ref.media_type, data=chunk))
+
+    async def GetFile(self, request: GetFileRequest, context: Any) -> GetFileResponse:
+        """Return what is known of a file."""
+        return GetFileResponse(file=await self._catalog.get(caller().subject, request.file_id))
+
+    async def ListFiles(self, request: ListFilesRequest, context: Any) -> ListFilesResponse:
+        """List the caller's files, newest first."""
+        size = request.page_size or DEFAULT_PAGE_SIZE
+        files, token = await self._catalog.page(caller().subject, size, request.page_token)
+        return ListFilesResponse(files=files, next_page_token=token)
+
+    async def DeleteFile(self, request: DeleteFileRequest, context: Any) -> DeleteFileResponse:
+        """Forget a file, and its bytes when no other file has them."""
+        await self._archive.forget(caller().subject, request.file_id)
+        return DeleteFileResponse()

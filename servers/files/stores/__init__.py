@@ -1,0 +1,1 @@
+"""Where blobs lie: one store a module, all behind `base.BlobStore`."""

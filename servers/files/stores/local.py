@@ -1,0 +1,106 @@
+"""Blobs in a local folder: FOLDER/ab/abcdef..., written beside and renamed, so a blob is whole or absent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from servers.kit.errors import StorageUnavailable
+
+
+class LocalStore:
+    """A folder that one files server owns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+
+    def start(self) -> None:
+        """Make the folder, and drop what an earlier process left half-written."""
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[PendingFile]:
+        """Return a place for bytes that arrive."""
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self._incoming)
+        except OSError as error:
+            raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
+        with os.fdopen(descriptor, "w+b") as file:
+            try:
+                yield PendingFile(file, Path(name), self._folder)
+            finally:
+                await asyncio.to_thread(Path(name).unlink, missing_ok=True)
+
+    async def read(self, sha256: str, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield a blob in pieces."""
+        try:
+            with await asyncio.to_thread(_path(self._folder, sha256).open, "rb") as file:
+                while chunk := await asyncio.to_thread(file.read, chunk_bytes):
+                    yield chunk
+        except OSError as error:
+            raise StorageUnavailable(f"the file store can't read a blob: {error.strerror}") from error
+
+    async def delete(self, sha256: str) -> None:
+        """Remove a blob; one that is not there is fine."""
+        await asyncio.to_thread(_path(self._folder, sha256).unlink, missing_ok=True)
+
+
+class PendingFile:
+    """Bytes on their way into a local folder."""
+
+    def __init__(self, file: BinaryIO, path: Path, folder: Path) -> None:
+        self._file = file
+        self._path = path
+        self._folder = folder
+
+    async def append(self, data: bytes) -> None:
+        """Add bytes."""
+        try:
+            await asyncio.to_thread(self._file.write, data)
+        except OSError as error:
+            raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
+
+    async def head(self, size_bytes: int) -> bytes:
+        """Return the first bytes."""
+
+        def read() -> bytes:
+            self._file.seek(0)
+            data = self._file.read(size_bytes)
+            self._file.seek(0, os.SEEK_END)
+            return data
+
+        return await asyncio.to_thread(read)
+
+    async def commit(self, sha256: str) -> None:
+        """Make the blob durable under its digest."""
+        try:
+            await asyncio.to_thread(self._commit, sha256)
+        except OSError as error:
+            raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
+
+    def _commit(self, sha256: str) -> None:
+        target = _path(self._folder, sha256)
+        if target.exists():
+            return
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        self._path.rename(target)
+        # The name is durable only once its folder is.
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _path(folder: Path, sha256: str) -> Path:
+    return folder / sha256[:2] / sha256

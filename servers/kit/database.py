@@ -1,0 +1,61 @@
+"""A server's own records: one SQLite file (one process, WAL, synchronous=FULL), migrated at start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from servers.kit.errors import StorageUnavailable
+
+
+@asynccontextmanager
+async def open_database(path: Path, migrations: Path) -> AsyncIterator[AsyncEngine]:
+    """Open a server's database, migrated to its newest revision.
+
+    Args:
+      path: the SQLite file; made where missing, readable by its owner only.
+      migrations: the server's Alembic tree.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    await asyncio.to_thread(path.touch, mode=0o600)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+    event.listen(engine.sync_engine, "connect", _configure)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_migrate, migrations)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[Any]:
+    """Run a block as one transaction; a database that refuses is StorageUnavailable, and nothing of the block stays."""
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise StorageUnavailable("the database refused; nothing was stored") from error
+
+
+def _configure(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: Connection, migrations: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
