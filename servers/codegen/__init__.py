@@ -1,0 +1,1 @@
+"""Writes the Python of an analysis, and repairs it."""

@@ -1,0 +1,130 @@
+"""The text of a whole program: what it is for, the functions it needs and nothing more, and its `main`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from enum import Enum
+
+from loupe.reasoning.v1.analysis_pb2 import Analysis
+from loupe.type.v1 import figure_pb2
+from loupe.type.v1.figure_pb2 import Figure
+from servers.codegen.programs.library import Library
+from servers.codegen.programs.operations import figure_of, write_operation
+
+_KINDS = {
+    figure_pb2.CHART_TYPE_HORIZONTAL_BAR: "horizontal",
+    figure_pb2.CHART_TYPE_HORIZONTAL_GROUPED_BAR: "horizontal",
+    figure_pb2.CHART_TYPE_STACKED_BAR: "stacked",
+    figure_pb2.CHART_TYPE_HORIZONTAL_STACKED_BAR: "stacked",
+    figure_pb2.CHART_TYPE_STACKED_AREA: "stacked",
+    figure_pb2.CHART_TYPE_LINE: "line",
+    figure_pb2.CHART_TYPE_AREA: "line",
+    figure_pb2.CHART_TYPE_PIE: "pie",
+    figure_pb2.CHART_TYPE_DONUT: "pie",
+    figure_pb2.CHART_TYPE_SCATTER: "scatter",
+}
+
+
+class Drawing(Enum):
+    """How much of the chart a program draws; less where drawing failed before."""
+
+    FULL = "with the answer in a strong colour"
+    PLAIN = "all in one colour, as bars"
+    TEXT = "the title alone"
+
+
+def assemble(figures: list[Figure], analysis: Analysis, library: Library, drawing: Drawing = Drawing.FULL) -> str:
+    """Return the source of the program that carries out an analysis.
+
+    The program is a function of the arguments. Names in the analysis are taken as they are: check them first.
+    """
+    main_id = figure_of(analysis.operations[-1]) or figures[0].figure_id
+    figure = next(one for one in figures if one.figure_id == main_id)
+    others = sorted(
+        {name for one in analysis.operations for name in _figures_of(one, figures[0].figure_id)} - {main_id}
+    )
+    arguments = ", ".join(["values", *(f"values_{name}" for name in others)])
+    steps = [
+        write_operation(
+            operation, _step_name(place, analysis), arguments, main_id, figures[0].figure_id, _title(figure)
+        )
+        for place, operation in enumerate(analysis.operations)
+    ]
+    body = "\n\n\n".join([*steps, _main(analysis, figure, others, arguments, drawing)])
+    parts = library.closure(body)
+    constants = [part.text for part in parts if not part.text.startswith(("def ", "class "))]
+    functions = [part.text for part in parts if part.text.startswith(("def ", "class "))]
+    program = "\n\n\n".join([*functions, body])
+    imports = "\n".join(library.imports_for("\n".join([*constants, program])))
+    head = "\n\n".join([_docstring(analysis), imports, *(["\n".join(constants)] if constants else [])])
+    return f"{head}\n\n\n{program}\n\n\nmain()\n"
+
+
+def _docstring(analysis: Analysis) -> str:
+    question = _safe(analysis.question)
+    first = f"Answers from a figure: {question}" if question else "Describes a figure."
+    lines = textwrap.wrap(first, 110) or [first]
+    rest = "Reads chart.json, the figures as JSON; writes data.csv, chart.png and answer.json beside it."
+    return '"""' + "\n".join([*lines, "", rest]) + '\n"""'
+
+
+def _safe(text: str) -> str:
+    """Return text that can stand in a docstring: one line, no backslash, no quote that would end it."""
+    line = " ".join(text.split()).replace("\\", "/").replace('"', "'")
+    return "".join(letter for letter in line if letter.isprintable())
+
+
+def _main(analysis: Analysis, figure: Figure, others: list[str], arguments: str, drawing: Drawing) -> str:
+    support = [_step_name(place, analysis) for place in range(len(analysis.operations) - 1)]
+    lines = [
+        "def main() -> None:",
+        '    """Read chart.json; write data.csv, answer.json and chart.png."""',
+        '    figures = json.loads(Path("chart.json").read_text(encoding="utf-8"))',
+        f'    everything = frame_of(figures, "{figure.figure_id}")',
+        '    write_data(everything, "data.csv")',
+        '    values = everything[everything["is_text"].eq(False)]',
+    ]
+    for name in others:
+        lines.append(f'    values_{name} = frame_of(figures, "{name}")')
+        lines.append(f'    values_{name} = values_{name}[values_{name}["is_text"].eq(False)]')
+    read = "values" if not others else f"pd.concat([{arguments}])"
+    lines += ["    try:", f"        answer = solve({arguments})"]
+    lines += [f"        add_support(answer, {name}({arguments}))" for name in support]
+    lines += [f"        answer = with_doubts(answer, {read})"]
+    lines += [
+        f'        answer["text"] += {json.dumps(" " + note, ensure_ascii=False)}' for note in analysis.assumptions
+    ]
+    lines += [
+        "    except Unanswerable as reason:",
+        "        answer = unanswerable(str(reason))",
+        "    text = json.dumps(answer, ensure_ascii=False, indent=2)",
+        '    Path("answer.json").write_text(f"{text}\\n", encoding="utf-8")',
+    ]
+    title = json.dumps(_title(figure), ensure_ascii=False)
+    if drawing is Drawing.FULL:
+        lines.append('    used = [name for value in answer["values"] for name in value["value_ids"]]')
+        lines.append(f'    draw(values, used, {title}, "chart.png", "{_kind(figure)}")')
+    elif drawing is Drawing.PLAIN:
+        lines.append(f'    draw_plain(values, {title}, "chart.png")')
+    else:
+        lines.append('    draw_text("The chart could not be drawn; data.csv holds its values.", "chart.png")')
+    return "\n".join(lines)
+
+
+def _kind(figure: Figure) -> str:
+    return _KINDS.get(figure.chart.type, "bar") if figure.HasField("chart") else "bar"
+
+
+def _title(figure: Figure) -> str:
+    title = figure.chart.title if figure.HasField("chart") else figure.table.title
+    return " ".join(title.split())
+
+
+def _step_name(place: int, analysis: Analysis) -> str:
+    return "solve" if place == len(analysis.operations) - 1 else f"support_{place + 1}"
+
+
+def _figures_of(operation: object, first: str) -> list[str]:
+    operands = getattr(operation, "operands", [])
+    return [operand.selection.figure_id or first for operand in operands if operand.HasField("selection")]

@@ -1,0 +1,1 @@
+"""Decides what to do next, and turns a question into a typed analysis."""
