@@ -1,0 +1,1 @@
+"""The critic: decides whether a program may run, and says why not."""

@@ -1,0 +1,1 @@
+"""The tools that judge a program, one file each."""

@@ -1,0 +1,87 @@
+"""Bandit, in process."""
+
+from __future__ import annotations
+
+import io
+from importlib.metadata import version
+from typing import NoReturn
+
+from bandit.core.config import BanditConfig
+from bandit.core.issue import Issue
+from bandit.core.meta_ast import BanditMetaAst
+from bandit.core.metrics import Metrics
+from bandit.core.node_visitor import BanditNodeVisitor
+from bandit.core.test_set import BanditTestSet
+
+from loupe.critic.v1.critic_pb2 import Finding, Severity, Tool
+from servers.critic.policy import BanditRules
+from servers.critic.program import Program, shortened
+
+VERSION = f"bandit {version('bandit')}"
+_FILE_NAME = "program.py"
+_SEVERITIES = {
+    "LOW": Severity.SEVERITY_LOW,
+    "MEDIUM": Severity.SEVERITY_MEDIUM,
+    "HIGH": Severity.SEVERITY_HIGH,
+}
+
+
+class BanditFailed(Exception):
+    """One of bandit's tests broke on a program, so the others prove nothing."""
+
+
+class BanditScanner:
+    """All of bandit's tests with their default settings."""
+
+    def __init__(self, rules: BanditRules) -> None:
+        self._rules = rules
+        self._tests = BanditTestSet(BanditConfig(), {})
+
+    def scan(self, program: Program) -> list[Finding]:
+        """Return bandit's findings.
+
+        A test of bandit's that breaks is a blocking finding: bandit itself would log it and go on.
+        """
+        data = program.uncommented.encode()
+        metrics = Metrics()
+        metrics.begin(_FILE_NAME)
+        # No line is marked "nosec": the map of such lines stays empty, and comments are blanked besides.
+        visitor = BanditNodeVisitor(_FILE_NAME, io.BytesIO(data), BanditMetaAst(), self._tests, False, {}, metrics)
+        visitor.tester.report_error = _fail
+        try:
+            visitor.process(data)
+        except BanditFailed as error:
+            return [_broken(str(error))]
+        return [
+            self._finding(program, issue)
+            for issue in visitor.tester.results
+            if issue.test_id not in self._rules.ignored
+        ]
+
+    def _finding(self, program: Program, issue: Issue) -> Finding:
+        span = program.span(issue.lineno, issue.col_offset, max(issue.linerange, default=0), issue.end_col_offset)
+        return Finding(
+            tool=Tool.TOOL_BANDIT,
+            rule=issue.test_id,
+            severity=_SEVERITIES.get(issue.severity, Severity.SEVERITY_HIGH),
+            is_blocking=issue.test_id in self._rules.blocking,
+            message=shortened(issue.text),
+            line=span.line,
+            column=span.column,
+            end_line=span.end_line,
+            end_column=span.end_column,
+        )
+
+
+def _fail(test: str, _context: object, error: Exception) -> NoReturn:
+    raise BanditFailed(f"bandit's test {test} broke: {type(error).__name__}")
+
+
+def _broken(message: str) -> Finding:
+    return Finding(
+        tool=Tool.TOOL_BANDIT,
+        rule="broken-test",
+        severity=Severity.SEVERITY_HIGH,
+        is_blocking=True,
+        message=shortened(message),
+    )

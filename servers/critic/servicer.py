@@ -1,0 +1,38 @@
+"""The critic's gRPC surface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loupe.critic.v1 import critic_pb2, critic_service_pb2_grpc
+from servers.critic.review import Reviewer
+from servers.kit.tokens import CodeClaims
+
+
+class CriticServicer(critic_service_pb2_grpc.CriticServiceServicer):
+    """Answers loupe.critic.v1.CriticService."""
+
+    def __init__(self, reviewer: Reviewer, sign: Callable[[CodeClaims], str]) -> None:
+        self._reviewer = reviewer
+        self._sign = sign
+
+    async def ReviewCode(self, request: critic_pb2.ReviewCodeRequest, context: Any) -> critic_pb2.ReviewCodeResponse:
+        """Return the verdict on a program."""
+        return critic_pb2.ReviewCodeResponse(verdict=await self._reviewer.review(request.source))
+
+    async def AuthorizeRun(
+        self, request: critic_pb2.AuthorizeRunRequest, context: Any
+    ) -> critic_pb2.AuthorizeRunResponse:
+        """Return the verdict on a program and, if it is approved, a token that lets it run once."""
+        verdict = await self._reviewer.review(request.source)
+        if not verdict.is_approved:
+            return critic_pb2.AuthorizeRunResponse(verdict=verdict)
+        claims = CodeClaims(
+            code_sha256=verdict.code_sha256,
+            policy_version=verdict.policy_version,
+            job_id=request.job_id,
+            step=request.step,
+            attempt=request.attempt,
+        )
+        return critic_pb2.AuthorizeRunResponse(verdict=verdict, token=self._sign(claims))
