@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +16,9 @@ from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.files.media import Media
 from servers.files.tables import BLOBS, FILES
 from servers.kit.database import transaction
-from servers.kit.errors import InvalidField, NotFound, RequestIdReused
+from servers.kit.errors import NotFound, RequestIdReused
 from servers.kit.ids import new_id
+from servers.kit.pages import read_token, write_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +84,12 @@ class Catalog:
         """Return up to `size` files, newest first, and the token of the next page, empty at the end."""
         query = _FILE_ROWS.where(FILES.c.owner == owner)
         if token:
-            query = query.where(tuple_(FILES.c.create_time, FILES.c.file_id) < _read_token(token))
+            query = query.where(tuple_(FILES.c.create_time, FILES.c.file_id) < read_token(token))
         query = query.order_by(FILES.c.create_time.desc(), FILES.c.file_id.desc()).limit(size + 1)
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
         more = rows[size - 1] if len(rows) > size else None
-        return [_stored(row) for row in rows[:size]], _write_token(more) if more else ""
+        return [_stored(row) for row in rows[:size]], write_token(more.create_time, more.file_id) if more else ""
 
     async def remove(self, owner: str, file_id: str) -> str | None:
         """Forget an owner's file; return the digest of a blob that nobody uses any more. Raises NotFound."""
@@ -125,15 +124,3 @@ def _stored(row: Any) -> StoredFile:
         width_px=row.width_px,
         height_px=row.height_px,
     )
-
-
-def _write_token(row: Any) -> str:
-    return base64.urlsafe_b64encode(f"{row.create_time.isoformat()} {row.file_id}".encode()).decode()
-
-
-def _read_token(token: str) -> tuple[datetime, str]:
-    try:
-        when, _, file_id = base64.urlsafe_b64decode(token).decode().partition(" ")
-        return datetime.fromisoformat(when), file_id
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise InvalidField("page_token", "is not a token of this list") from error

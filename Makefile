@@ -1,0 +1,70 @@
+# The two commands: `make demo` and `make test`. Everything they need is set up by them, into .venv, .build and the
+# sandbox's runtime folder; Debian packages where root or sudo allows.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+UV_VERSION := 0.13.8
+UV := .build/uv/bin/uv
+BIN := .venv/bin
+# Trust what the system trusts, as pip and curl do; uv's own list misses a company's certificate.
+export UV_SYSTEM_CERTS := 1
+
+PROTOS := $(shell find proto third_party/proto -name '*.proto')
+
+.PHONY: help setup packages runtime demo test lint bench proto env-example clean
+
+help:
+	@echo "make demo    set everything up, start the mesh, analyse examples/coffee.png"
+	@echo "make test    set up what the tests need and run all of them"
+	@echo "make bench   measure, and print the table of docs/bench.md"
+	@echo "make lint    formatting, types, imports, contracts"
+
+setup: packages .build/synced runtime
+
+packages:
+	@bash .ci/packages
+
+$(UV):
+	$(PYTHON) -m venv .build/uv
+	.build/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# Code generated from the contracts is part of the install: pip and uv run the build hook.
+.build/synced: $(UV) pyproject.toml uv.lock hatch_build.py $(PROTOS)
+	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --all-extras --python $(PYTHON)
+	$(BIN)/python hatch_build.py
+	touch $@
+
+runtime: .build/synced
+	@$(BIN)/python -m sandbox.runtime build --uv $(UV)
+
+demo: setup
+	@$(BIN)/loupe analyze examples/coffee.png -p "Which month sold the most?" -o out
+
+lint: .build/synced
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code proto
+	$(BIN)/buf breaking --against proto/release.binpb
+	$(BIN)/python -m servers.kit.env_example --check
+
+test: setup lint
+	$(BIN)/coverage erase
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+proto:
+	$(BIN)/python hatch_build.py
+
+env-example:
+	$(BIN)/python -m servers.kit.env_example
+
+clean:
+	rm -rf .build .venv loupe buf .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

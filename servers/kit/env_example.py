@@ -1,0 +1,65 @@
+"""Writes .env.example from the settings themselves, so it is complete: `python -m servers.kit.env_example`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from servers.kit.config import MeshSettings
+from servers.kit.services import SERVICES
+
+TARGET = Path(__file__).parents[2] / ".env.example"
+_OTHERS = ("gateway.envoy.config", "cli.config")
+
+
+def render() -> str:
+    """Return the file's text: every variable with its default and what it means."""
+    sections = ["# Every setting of Loupe with its default. Generated: make env-example\n"]
+    shared = set(MeshSettings.model_fields)
+    sections.append(_section("shared by all", MeshSettings, skip=set()))
+    for module in (*(f"{service.module}.config" for service in SERVICES), *_OTHERS):
+        settings: type[MeshSettings] = importlib.import_module(module).Settings
+        sections.append(_section(module.rpartition(".")[0], settings, skip=shared))
+    return "\n".join(sections)
+
+
+def _section(title: str, settings: type[MeshSettings], skip: set[str]) -> str:
+    lines = [f"# --- {title} ---"]
+    for name, field in settings.model_fields.items():
+        if name in skip:
+            continue
+        lines += [f"# {line}" for line in (field.description or "").splitlines()]
+        lines.append(f"# {_variable(settings, name, field)}={_default(field)}\n")
+    return "\n".join(lines)
+
+
+def _variable(settings: type[MeshSettings], name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        alias = str(alias.choices[0])
+    return str(alias) if alias else f"{settings.model_config.get('env_prefix') or ''}{name}".upper()
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "" if value is None else str(value)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file, or with --check say whether it is current."""
+    text = render()
+    if "--check" in arguments:
+        if TARGET.exists() and TARGET.read_text() == text:
+            return 0
+        sys.stderr.write(f"{TARGET.name} is not what the settings say: run make env-example\n")
+        return 1
+    TARGET.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

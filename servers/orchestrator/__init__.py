@@ -1,0 +1,1 @@
+"""Jobs: a ReAct loop over the other servers, every step stored before it is sent."""

@@ -1,0 +1,58 @@
+"""Starts the orchestrator: `python -m servers.orchestrator`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import add_OrchestratorServiceServicer_to_server
+from servers.kit import config, serve
+from servers.kit.database import open_database
+from servers.kit.mesh import Mesh
+from servers.orchestrator.bundle import Bundler
+from servers.orchestrator.config import Settings
+from servers.orchestrator.journal import Journal
+from servers.orchestrator.loop import Loop
+from servers.orchestrator.peers import Peers
+from servers.orchestrator.servicer import OrchestratorServicer
+from servers.orchestrator.tails import Tails
+from servers.orchestrator.workers import Workers
+
+
+@asynccontextmanager
+async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registration]:
+    """Open the journal, take up what an earlier process left, and work."""
+    tails = Tails()
+    migrations = Path(__file__).parent / "migrations"
+    async with open_database(settings.home / "orchestrator.sqlite", migrations) as engine:
+        journal = Journal(engine, tails)
+        peers = Peers.of(mesh)
+        loop = Loop(
+            journal,
+            peers,
+            Bundler(peers.files),
+            max_steps=settings.max_steps,
+            max_repairs=settings.max_repairs,
+            max_artifact_bytes=settings.max_artifact_mib * 2**20,
+        )
+        workers = Workers(
+            journal,
+            loop,
+            count=settings.worker_count,
+            queue_size=settings.queue_size,
+            job_deadline_s=settings.job_deadline_s,
+        )
+        await workers.recover()
+        working = asyncio.create_task(workers.run())
+        try:
+            servicer = OrchestratorServicer(journal, workers, tails, peers, heartbeat_s=settings.heartbeat_s)
+            yield serve.Registration(add_OrchestratorServiceServicer_to_server, servicer)
+        finally:
+            working.cancel()
+            await asyncio.wait({working})
+
+
+if __name__ == "__main__":
+    serve.run("orchestrator", config.load(Settings), build)

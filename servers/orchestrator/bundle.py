@@ -1,0 +1,95 @@
+"""What a finished job leaves: nine files by which anyone can check the answer and compute it again.
+
+chart.json, analysis.py, data.csv, chart.png, answer.json, report.md, analysis.ipynb and overlay.png hold no times and no
+ids of this run, so two equal jobs leave equal files; manifest.json holds all of those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from loupe.orchestrator.v1.orchestrator_pb2 import Bundle
+from loupe.reasoning.v1.reasoning_pb2 import NamedFile
+from loupe.type.v1.answer_pb2 import Answer
+from loupe.type.v1.file_ref_pb2 import FileRef
+from servers.kit import wire_json
+from servers.kit.files_client import FilesClient
+from servers.orchestrator.job_view import JobView
+from servers.orchestrator.notebook import notebook
+from servers.orchestrator.report import report
+
+CODE_OUTPUTS = ("answer.json", "chart.png", "data.csv")
+MANIFEST_VERSION = 1
+
+
+class Bundler:
+    """Assembles bundles and stores them with the files server."""
+
+    def __init__(self, files: FilesClient) -> None:
+        self._files = files
+
+    async def assemble(self, view: JobView, answer: Answer, overlay: FileRef) -> Bundle:
+        """Return the bundle of a job whose code has run and whose answer is traced."""
+        run, code = view.run, view.code
+        assert run is not None and code is not None  # an answer comes from code that ran
+        made = {artifact.name: artifact.file for artifact in run.artifacts}
+        data_csv = (await self._files.read(made["data.csv"])).decode()
+        written = {
+            "chart.json": wire_json.to_document(view.figures),
+            "analysis.py": code.source,
+            "report.md": report(view, answer, data_csv),
+            "analysis.ipynb": notebook(view.goal.question, code.source),
+        }
+        files = {name: made[name] for name in CODE_OUTPUTS} | {"overlay.png": overlay}
+        for name, text in written.items():
+            files[name] = await self._store(view, name, text)
+        digest = bundle_digest({name: ref.sha256 for name, ref in files.items()})
+        manifest = json.dumps(_manifest(view, files, digest), indent=1, ensure_ascii=False) + "\n"
+        files["manifest.json"] = await self._store(view, "manifest.json", manifest)
+        return Bundle(files=[NamedFile(name=name, file=files[name]) for name in sorted(files)], digest=digest)
+
+    async def _store(self, view: JobView, name: str, text: str) -> FileRef:
+        request_id = f"{view.job_id}.{view.attempt}.bundle.{name}"
+        return await self._files.write(text.encode(), name, request_id=request_id)
+
+
+def bundle_digest(sha256_by_name: Mapping[str, str]) -> str:
+    """Return the digest over names and digests of all files but the manifest: equal bundles have equal digests."""
+    lines = "".join(f"{sha256_by_name[name]}  {name}\n" for name in sorted(sha256_by_name) if name != "manifest.json")
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _manifest(view: JobView, files: Mapping[str, FileRef], digest: str) -> dict[str, Any]:
+    run, code, verdict = view.run, view.code, view.verdict
+    assert run is not None and code is not None and verdict is not None
+    vision = view.vision_engine
+    result = wire_json.to_object(run.result)
+    return {
+        "manifest_version": MANIFEST_VERSION,
+        "job_id": view.job_id,
+        "attempt": view.attempt,
+        "question": view.goal.question,
+        "inputs": [wire_json.to_object(ref) for ref in view.goal.inputs],
+        "outputs": {name: wire_json.to_object(files[name]) for name in sorted(files)},
+        "bundle_digest": digest,
+        "engines": {
+            "vision": wire_json.to_object(vision) if vision else None,
+            "codegen": wire_json.to_object(code.engine),
+        },
+        # The builtin engines ask no model, so there is no prompt to name.
+        "prompts": [],
+        "critic": {"policy_version": verdict.policy_version, "code_sha256": verdict.code_sha256},
+        "sandbox": {
+            "runner": run.result.runner,
+            "runtime_digest": run.result.runtime_digest,
+            "seed": 0,
+            "wall_time": result.get("wall_time"),
+            "cpu_time": result.get("cpu_time"),
+            "peak_memory_kib": run.result.peak_memory_kib,
+        },
+        "steps": view.last_sequence,
+        "repairs": view.repair_count,
+    }

@@ -1,0 +1,35 @@
+"""Settings of the orchestrator."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from servers.kit.config import ServerSettings
+
+
+class Settings(ServerSettings):
+    """Read from LOUPE_ORCHESTRATOR_*."""
+
+    model_config = SettingsConfigDict(env_prefix="LOUPE_ORCHESTRATOR_")
+
+    worker_count: int = Field(default=2, ge=1)
+    """Jobs in work at one time."""
+
+    queue_size: int = Field(default=100, ge=1)
+    """Jobs that may wait; more are answered RESOURCE_EXHAUSTED."""
+
+    job_deadline_s: float = Field(default=300.0, gt=0)
+    """Time of a job that names none, waiting included."""
+
+    max_steps: int = Field(default=60, ge=1)
+    """Steps of one job; a job that needs more ends as an incident."""
+
+    max_repairs: int = Field(default=2, ge=0)
+    """Repairs of one job's code, after denials and after crashes together."""
+
+    heartbeat_s: float = Field(default=15.0, gt=0)
+    """Time between two signs of life to a watcher."""
+
+    max_artifact_mib: int = Field(default=64, ge=1)
+    """Most that one run's files may weigh together."""

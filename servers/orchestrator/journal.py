@@ -1,0 +1,181 @@
+"""The step log: the only truth about a job. A step is stored, then told; a stale worker stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobSpec, JobState, Step
+from servers.kit.database import transaction
+from servers.kit.errors import NotFound, RequestIdReused, WrongState
+from servers.kit.ids import new_id
+from servers.kit.pages import read_token, write_token
+from servers.orchestrator.tables import JOBS, STEPS
+from servers.orchestrator.tails import Tails
+
+TERMINAL = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
+
+
+class Fenced(Exception):
+    """The job has ended, or another attempt has it: what this one does no longer counts."""
+
+
+class Journal:
+    """The jobs and steps of one orchestrator."""
+
+    def __init__(self, engine: AsyncEngine, tails: Tails) -> None:
+        self._engine = engine
+        self._tails = tails
+
+    async def create(self, owner: str, request_id: str, spec: JobSpec) -> tuple[Job, bool]:
+        """Record a job as PENDING; return it, and whether it is new.
+
+        Raises:
+          RequestIdReused: the same request id came with another spec.
+        """
+        job_id = new_id("job")
+        async with transaction(self._engine) as connection:
+            if request_id:
+                known = await _row(connection, JOBS.c.owner == owner, JOBS.c.request_id == request_id)
+                if known is not None:
+                    if JobSpec.FromString(known.spec) != spec:
+                        raise RequestIdReused(f"request_id {request_id!r} was used for another job")
+                    return await _job(connection, known), False
+            await connection.execute(
+                insert(JOBS).values(
+                    job_id=job_id,
+                    owner=owner,
+                    request_id=request_id or job_id,
+                    spec=spec.SerializeToString(deterministic=True),
+                    state=JobState.JOB_STATE_PENDING,
+                    attempt=0,
+                    last_sequence=0,
+                    create_time=_now(),
+                )
+            )
+            row = await _row(connection, JOBS.c.job_id == job_id)
+            return await _job(connection, row), True
+
+    async def take(self, job_id: str) -> Job:
+        """Begin a job's next attempt. Raises WrongState for one that has ended."""
+        async with transaction(self._engine) as connection:
+            row = await _row(connection, JOBS.c.job_id == job_id)
+            if row is None:
+                raise NotFound(f"there is no job {job_id}")
+            if row.state in TERMINAL:
+                raise WrongState(f"{job_id} has ended")
+            running = update(JOBS).where(JOBS.c.job_id == job_id)
+            await connection.execute(running.values(attempt=row.attempt + 1, state=JobState.JOB_STATE_RUNNING))
+            return await _job(connection, await _row(connection, JOBS.c.job_id == job_id))
+
+    async def append(self, job_id: str, attempt: int | None, step: Step) -> Step:
+        """Store a step as the job's next and return it with its number.
+
+        Args:
+          attempt: under which attempt; None for the owner, whose word counts whoever works.
+          step: its `body` and `job_state`.
+        Raises:
+          Fenced: the job has ended or another attempt has it; nothing was stored.
+        """
+        now = _now()
+        async with transaction(self._engine) as connection:
+            row = await _row(connection, JOBS.c.job_id == job_id)
+            if row is None or row.state in TERMINAL or attempt not in (None, row.attempt):
+                raise Fenced(job_id)
+            stored = Step()
+            stored.CopyFrom(step)
+            stored.sequence = row.last_sequence + 1
+            stored.attempt = row.attempt
+            stored.create_time.FromDatetime(now)
+            body = stored.SerializeToString()
+            await connection.execute(insert(STEPS).values(job_id=job_id, sequence=stored.sequence, body=body))
+            values: dict[str, Any] = {"last_sequence": stored.sequence, "state": stored.job_state}
+            if stored.job_state in TERMINAL:
+                values["end_time"] = now
+            await connection.execute(update(JOBS).where(JOBS.c.job_id == job_id).values(values))
+        self._tails.tell(job_id)
+        return stored
+
+    async def get(self, owner: str, job_id: str) -> Job:
+        """Return an owner's job. Raises NotFound, also for someone else's."""
+        async with transaction(self._engine) as connection:
+            row = await _row(connection, JOBS.c.owner == owner, JOBS.c.job_id == job_id)
+            if row is None:
+                raise NotFound(f"there is no job {job_id}")
+            return await _job(connection, row)
+
+    async def state(self, job_id: str) -> int:
+        """Return a job's state."""
+        async with transaction(self._engine) as connection:
+            return int(await connection.scalar(select(JOBS.c.state).where(JOBS.c.job_id == job_id)))
+
+    async def owner(self, job_id: str) -> str:
+        """Return whose job it is."""
+        async with transaction(self._engine) as connection:
+            return str(await connection.scalar(select(JOBS.c.owner).where(JOBS.c.job_id == job_id)))
+
+    async def page(self, owner: str, size: int, token: str) -> tuple[list[Job], str]:
+        """Return up to `size` jobs, newest first, and the token of the next page, empty at the end."""
+        query = select(JOBS).where(JOBS.c.owner == owner)
+        if token:
+            query = query.where(tuple_(JOBS.c.create_time, JOBS.c.job_id) < read_token(token))
+        query = query.order_by(JOBS.c.create_time.desc(), JOBS.c.job_id.desc()).limit(size + 1)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+            jobs = [await _job(connection, row) for row in rows[:size]]
+        last = rows[size - 1] if len(rows) > size else None
+        return jobs, write_token(last.create_time, last.job_id) if last else ""
+
+    async def steps(self, job_id: str, after_sequence: int, limit: int = 100) -> list[Step]:
+        """Return a job's steps after a number, in order, at most `limit`."""
+        query = select(STEPS.c.body).where(STEPS.c.job_id == job_id, STEPS.c.sequence > after_sequence)
+        async with transaction(self._engine) as connection:
+            bodies: Sequence[bytes] = (await connection.scalars(query.order_by(STEPS.c.sequence).limit(limit))).all()
+        return [Step.FromString(body) for body in bodies]
+
+    async def unfinished(self) -> list[Job]:
+        """Return every job that has not ended, oldest first."""
+        query = select(JOBS).where(JOBS.c.state.not_in(TERMINAL)).order_by(JOBS.c.create_time)
+        async with transaction(self._engine) as connection:
+            return [await _job(connection, row) for row in (await connection.execute(query)).all()]
+
+
+async def _row(connection: Any, *where: Any) -> Any:
+    return (await connection.execute(select(JOBS).where(*where))).one_or_none()
+
+
+async def _job(connection: Any, row: Any) -> Job:
+    job = Job(
+        job_id=row.job_id,
+        state=row.state,
+        spec=JobSpec.FromString(row.spec),
+        create_time=_timestamp(row.create_time),
+        attempt=row.attempt,
+        last_sequence=row.last_sequence,
+    )
+    if row.end_time is not None:
+        job.end_time.CopyFrom(_timestamp(row.end_time))
+        where = (STEPS.c.job_id == row.job_id, STEPS.c.sequence == row.last_sequence)
+        last = Step.FromString(await connection.scalar(select(STEPS.c.body).where(*where)))
+        if last.HasField("answer"):
+            job.answer.CopyFrom(last.answer.answer)
+            if last.answer.HasField("bundle"):
+                job.bundle.CopyFrom(last.answer.bundle)
+        else:
+            job.incident.CopyFrom(last.incident)
+    return job
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _timestamp(value: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(value)
+    return stamp

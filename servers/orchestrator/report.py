@@ -1,0 +1,94 @@
+"""The bundle's report: the answer, the data, and where each number was read, for a person."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
+from loupe.type.v1.figure_pb2 import ChartType, Fidelity, Figure, Origin, Value
+from servers.orchestrator.job_view import JobView
+from servers.orchestrator.trace import values_of
+
+MAX_ROWS = 50
+MAX_VALUES = 30
+
+
+def report(view: JobView, answer: Answer, data_csv: str) -> str:
+    """Return the report as Markdown; it holds no time and no id of the run."""
+    return "\n".join(_lines(view, answer, data_csv)) + "\n"
+
+
+def _lines(view: JobView, answer: Answer, data_csv: str) -> Iterator[str]:
+    yield f"# {_text(view.goal.question) or 'What the picture shows'}\n"
+    if answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:
+        yield f"**This can't be answered from the picture:** {_text(answer.reason)}\n"
+    else:
+        yield f"**{_text(answer.text)}**\n"
+    yield "![the chart, drawn again from the data](chart.png)\n"
+    yield "## The data\n"
+    yield from _table(list(csv.reader(io.StringIO(data_csv))))
+    if answer.values:
+        yield "\n## Where the numbers come from\n"
+        yield "Each number of the answer, and the values it was computed from with the pixels they were read at.\n"
+        yield from _evidence(answer, view.figures)
+        yield "\n![the evidence on the picture](overlay.png)"
+    yield "\n## How far to trust it\n"
+    for figure in view.figures:
+        yield from _fidelity(figure)
+    yield "\n## Compute it again\n"
+    yield "`python analysis.py` in this folder reads `chart.json` and writes `data.csv`, `chart.png` and `answer.json` again."
+    yield "`manifest.json` has the hash of every file and what made it."
+
+
+def _table(rows: list[list[str]]) -> Iterator[str]:
+    if not rows:
+        return
+    head, *body = rows
+    yield _row(head)
+    yield _row(["---"] * len(head))
+    for row in body[:MAX_ROWS]:
+        yield _row(row)
+    if len(body) > MAX_ROWS:
+        yield f"\n{len(body) - MAX_ROWS} more rows are in `data.csv`."
+
+
+def _evidence(answer: Answer, figures: Iterable[Figure]) -> Iterator[str]:
+    by_id = {value.value_id: value for figure in figures for value in values_of(figure)}
+    yield _row(["number", "is", "computed from"])
+    yield _row(["---"] * 3)
+    for value in answer.values:
+        sources = [_source(by_id[value_id]) for value_id in value.value_ids[:MAX_VALUES] if value_id in by_id]
+        more = len(value.value_ids) - len(sources)
+        yield _row([value.name, value.text, "; ".join(sources) + (f"; and {more} more" if more > 0 else "")])
+
+
+def _source(value: Value) -> str:
+    box = value.box
+    how = {
+        Origin.ORIGIN_PRINTED: f"printed “{value.printed}”",
+        Origin.ORIGIN_INTERPOLATED: f"measured {value.number:g}",
+    }.get(value.origin, f"guessed {value.number:g}")
+    where = f"{box.x_min:.0f},{box.y_min:.0f} to {box.x_max:.0f},{box.y_max:.0f}"
+    return f"{value.value_id}: {how} at {where} ({value.confidence:.0%})"
+
+
+def _fidelity(figure: Figure) -> Iterator[str]:
+    kind = "table" if figure.HasField("table") else _chart_name(figure)
+    verdict = Fidelity.Name(figure.fidelity).removeprefix("FIDELITY_")
+    yield f"- {figure.figure_id}, a {kind}: **{verdict}**"
+    yield from (f"  - {_text(reason.message)}" for reason in figure.reasons)
+
+
+def _chart_name(figure: Figure) -> str:
+    return ChartType.Name(figure.chart.type).removeprefix("CHART_TYPE_").replace("_", " ").lower() + " chart"
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(_text(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _text(text: str) -> str:
+    """Return text from a picture or a person as one line that Markdown shows and does not obey."""
+    return " ".join(text.split()).replace("<", "&lt;").replace("[", "\\[").replace("![", "!\\[").replace("`", "'")

@@ -1,0 +1,117 @@
+"""loupe.orchestrator.v1 over the journal and the workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from loupe.files.v1.files_pb2 import GetFileRequest
+from loupe.orchestrator.v1 import orchestrator_pb2 as pb
+from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
+from servers.kit.errors import DigestMismatch
+from servers.kit.identity import caller
+from servers.orchestrator import incidents
+from servers.orchestrator.job_view import JobView
+from servers.orchestrator.journal import TERMINAL, Fenced, Journal
+from servers.orchestrator.peers import Peers
+from servers.orchestrator.tails import Tails
+from servers.orchestrator.workers import Workers
+
+DEFAULT_PAGE_SIZE = 50
+
+
+class OrchestratorServicer(OrchestratorServiceServicer):
+    """Answers for the jobs of the calling owner."""
+
+    def __init__(self, journal: Journal, workers: Workers, tails: Tails, peers: Peers, *, heartbeat_s: float) -> None:
+        self._journal = journal
+        self._workers = workers
+        self._tails = tails
+        self._peers = peers
+        self._heartbeat_s = heartbeat_s
+
+    async def CreateJob(self, request: pb.CreateJobRequest, context: Any) -> pb.CreateJobResponse:
+        """Enqueue a job."""
+        return pb.CreateJobResponse(job=await self._create(request.request_id, request.spec))
+
+    async def RunJob(self, request: pb.RunJobRequest, context: Any) -> AsyncIterator[pb.RunJobResponse]:
+        """Enqueue a job and stream its steps."""
+        job = await self._create(request.request_id, request.spec)
+        yield pb.RunJobResponse(job=job)
+        async for event in self._follow(job.job_id, 0):
+            if isinstance(event, pb.Step):
+                yield pb.RunJobResponse(step=event)
+            else:
+                yield pb.RunJobResponse(heartbeat=event)
+
+    async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> AsyncIterator[pb.WatchJobResponse]:
+        """Stream a job's steps after a number."""
+        await self._journal.get(caller().subject, request.job_id)
+        async for event in self._follow(request.job_id, request.after_sequence):
+            if isinstance(event, pb.Step):
+                yield pb.WatchJobResponse(step=event)
+            else:
+                yield pb.WatchJobResponse(heartbeat=event)
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
+        """Return a job as it stands."""
+        return pb.GetJobResponse(job=await self._journal.get(caller().subject, request.job_id))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
+        """List the caller's jobs, newest first."""
+        size = request.page_size or DEFAULT_PAGE_SIZE
+        jobs, token = await self._journal.page(caller().subject, size, request.page_token)
+        return pb.ListJobsResponse(jobs=jobs, next_page_token=token)
+
+    async def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:
+        """Stop a job; one that has ended stays as it is."""
+        owner = caller().subject
+        job = await self._journal.get(owner, request.job_id)
+        if job.state not in TERMINAL:
+            view = JobView.of(job)
+            for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence or 1):
+                view.apply(step)
+            step = pb.Step(incident=incidents.cancelled(view), job_state=pb.JOB_STATE_CANCELLED)
+            try:
+                await self._journal.append(job.job_id, None, step)
+            except Fenced:
+                pass  # it ended in between, and stays as it ended
+            self._workers.stop(job.job_id)
+        return pb.CancelJobResponse(job=await self._journal.get(owner, request.job_id))
+
+    async def _create(self, request_id: str, spec: pb.JobSpec) -> pb.Job:
+        self._workers.check_room()
+        for ref in spec.inputs:
+            # With the owner's own right: a file of someone else's is not found.
+            stored = (await self._peers.file_records.GetFile(GetFileRequest(file_id=ref.file_id))).file.ref
+            if ref.sha256 not in ("", stored.sha256):
+                raise DigestMismatch(f"{ref.file_id} has another content than the reference says")
+            ref.CopyFrom(stored)
+        job, is_new = await self._journal.create(caller().subject, request_id, spec)
+        if is_new:
+            self._workers.add(job.job_id)
+        return job
+
+    async def _follow(self, job_id: str, after_sequence: int) -> AsyncIterator[pb.Step | pb.Heartbeat]:
+        seen = after_sequence
+        with self._tails.follow(job_id) as grown:
+            while True:
+                grown.clear()
+                steps = await self._journal.steps(job_id, seen)
+                for step in steps:
+                    yield step
+                    seen = step.sequence
+                    if step.job_state in TERMINAL:
+                        return
+                if steps:
+                    continue
+                if await self._journal.state(job_id) in TERMINAL and not grown.is_set():
+                    return  # the caller has seen the last step already
+                try:
+                    async with asyncio.timeout(self._heartbeat_s):
+                        await grown.wait()
+                except TimeoutError:
+                    heartbeat = pb.Heartbeat()
+                    heartbeat.time.GetCurrentTime()
+                    yield heartbeat

@@ -1,0 +1,38 @@
+"""The tables of the orchestrator: a row for each job and one for each step of its log."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, DateTime, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import UniqueConstraint as Unique
+
+METADATA = MetaData()
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("job_id", String(32), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    # Made by the caller; a job without one gets its job_id, so that the pair stays unique.
+    Column("request_id", String(128), nullable=False),
+    # Serialised loupe.orchestrator.v1.JobSpec.
+    Column("spec", LargeBinary, nullable=False),
+    # Number of loupe.orchestrator.v1.JobState, as of the last step.
+    Column("state", Integer, nullable=False),
+    # Who takes the job raises it; a write under an older attempt changes nothing.
+    Column("attempt", Integer, nullable=False),
+    Column("last_sequence", Integer, nullable=False),
+    Column("create_time", DateTime, nullable=False),
+    Column("end_time", DateTime),
+    Unique("owner", "request_id", name="uq_jobs_owner_request"),
+    Index("ix_jobs_owner_create_time", "owner", "create_time", "job_id"),
+    Index("ix_jobs_state", "state"),
+)
+
+STEPS = Table(
+    "steps",
+    METADATA,
+    Column("job_id", String(32), ForeignKey("jobs.job_id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    # Serialised loupe.orchestrator.v1.Step.
+    Column("body", LargeBinary, nullable=False),
+)

@@ -1,0 +1,65 @@
+"""Holds an answer against the figures it was made from: every number of it must come from a value that was read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
+from loupe.type.v1.figure_pb2 import Figure, Value
+
+_NUMBER = re.compile(r"\d+(?:[.,\u00a0\u202f]\d+)*")
+
+
+def untraced(answer: Answer, figures: Iterable[Figure], question: str) -> str:
+    """Return what can't be traced, for a person; empty when everything can.
+
+    A number in the text is traced when it stands in one of the answer's values, in a label, title or unit of a figure, or
+    in the question. Each of the answer's values must name values that exist.
+    """
+    if answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:
+        return "" if answer.reason else "it is unanswerable and gives no reason"
+    if answer.status != AnswerStatus.ANSWER_STATUS_ANSWERED:
+        return "it has no status"
+    if not answer.text:
+        return "it has no text"
+    figures = list(figures)
+    known = {value.value_id for figure in figures for value in values_of(figure)}
+    for value in answer.values:
+        if not value.value_ids:
+            return f"{value.name!r} names no value that it was computed from"
+        strangers = [value_id for value_id in value.value_ids if value_id not in known]
+        if strangers:
+            return f"{value.name!r} names {strangers[0]}, which was not read"
+    sources = [question, *(value.text for value in answer.values), *(text for f in figures for text in _labels(f))]
+    traced = {token for source in sources for token in _NUMBER.findall(source)}
+    strangers = [token for token in _NUMBER.findall(f"{answer.text} {answer.short_text}") if token not in traced]
+    return f"its text holds {strangers[0]}, which none of its values holds" if strangers else ""
+
+
+def values_of(figure: Figure) -> Iterator[Value]:
+    """Yield every value of a figure."""
+    for series in figure.chart.series:
+        for point in series.points:
+            if point.HasField("x"):
+                yield point.x
+            if point.HasField("y"):
+                yield point.y
+    for cell in figure.table.cells:
+        yield cell.value
+
+
+def _labels(figure: Figure) -> Iterator[str]:
+    chart = figure.chart
+    yield chart.title
+    for axis in chart.axes:
+        yield axis.title
+        yield axis.unit
+        yield from (tick.label for tick in axis.ticks)
+    for series in chart.series:
+        yield series.name
+        yield series.unit
+        yield from (point.label for point in series.points)
+    yield figure.table.title
+    yield from (cell.value.printed for cell in figure.table.cells)
+    yield from (value.printed for value in values_of(figure))
