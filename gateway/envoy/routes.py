@@ -51,12 +51,9 @@ def _stream_route(settings: GatewaySettings, rpc: Rpc) -> dict[str, Any]:
 
 def _service_route(settings: GatewaySettings, service: Service) -> dict[str, Any]:
     limit_s = settings.timeout_s(service.name)
-    # A REST caller sends no deadline; the server is told the gateway's, so that both stop at the same time.
-    deadline = {"key": "grpc-timeout", "value": f"{round(limit_s * 1000)}m"}
     return {
         "match": {"prefix": f"/{service.full_name}/", "headers": [_IS_GRPC]},
         "route": _to(settings, service.name, limit_s=limit_s),
-        "request_headers_to_add": [{"header": deadline, "append_action": "ADD_IF_ABSENT"}],
     }
 
 
@@ -99,7 +96,8 @@ def _to(settings: GatewaySettings, server: str, *, limit_s: float | None) -> dic
     limit = f"{limit_s or 0}s"  # 0: none
     return {
         "cluster": server,
-        # A route timeout tells gRPC callers UNAVAILABLE, which invites a retry; this tells them DEADLINE_EXCEEDED.
+        # A route timeout tells gRPC callers UNAVAILABLE, which invites a retry; this tells them DEADLINE_EXCEEDED, and
+        # tells the server the time that is left (grpc-timeout), also where a REST caller gave none.
         "timeout": "0s",
         "max_stream_duration": {"max_stream_duration": limit, "grpc_timeout_header_max": limit},
         "idle_timeout": f"{settings.stream_idle_timeout_s}s",

@@ -38,6 +38,8 @@ def _config(settings: GatewaySettings, services: Iterable[Service], delimiter: s
         "convert_grpc_status": True,
         # A misspelt parameter is an error of the caller's, not something to overlook.
         "request_validation_options": {"reject_unknown_query_parameters": True},
+        # As forms and most clients write a space.
+        "query_param_unescape_plus": True,
         # The default is the buffer limit of the connection: an answer beyond it is lost after the work was done.
         "max_response_body_size": settings.max_response_kib * 1024,
     }
