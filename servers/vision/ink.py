@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 # A pixel is flat where its 3x3 neighbourhood varies by no more than this (JPEG noise on plain paper stays below).
 _FLAT_RANGE = 14
@@ -40,8 +41,23 @@ class Ink:
     """[n, 4]: x_min, y_min, x_max, y_max of piece i at row i; row 0 is unused."""
     is_glyph: NDArray[np.bool_]
     """[n]: the piece may be a letter, a digit or several that touch."""
-    is_mark: NDArray[np.bool_]
-    """[n]: the piece is small enough for a dot, comma, accent or dash of a letter nearby."""
+    may_be_mark: NDArray[np.bool_]
+    """[n]: the piece may be a point, comma, accent or dash of larger letters nearby."""
+
+    def marks_near(self, box: tuple[float, float, float, float], letter_height_px: float) -> NDArray[np.int32]:
+        """Return the pieces at a line's box (x_min, y_min, x_max, y_max) that are small beside its letters."""
+        size = self.boxes[:, 2:] - self.boxes[:, :2]
+        short, long = size.min(axis=1), size.max(axis=1)
+        is_small = (long <= 0.45 * letter_height_px) | ((short <= 0.25 * letter_height_px) & (long <= letter_height_px))
+        reach = max(2.0, 0.4 * letter_height_px)
+        x_min, y_min, x_max, y_max = box
+        is_near = (
+            (self.boxes[:, 0] < x_max + reach)
+            & (self.boxes[:, 2] > x_min - reach)
+            & (self.boxes[:, 1] < y_max + reach)
+            & (self.boxes[:, 3] > y_min - reach)
+        )
+        return np.flatnonzero(self.may_be_mark & is_small & is_near).astype(np.int32)
 
 
 def find_ink(rgb: NDArray[np.uint8]) -> Ink:
@@ -58,34 +74,42 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     short, long = np.minimum(width, height), np.maximum(width, height)
     fill = area / np.maximum(width * height, 1)
     square = np.ones((3, 3), np.uint8)
-    core = np.bincount(labels[cv2.erode(solid, square) > 0], minlength=count) / np.maximum(area, 1)
+    strongest = np.maximum(ndimage.maximum(strength, labels, np.arange(count)), 1).astype(np.float32)
+    is_even = strength >= 0.92 * strongest[labels]  # a small letter whose holes have closed is uneven
+    core = np.bincount(labels[(cv2.erode(solid, square) > 0) & is_even], minlength=count) / np.maximum(area, 1)
     # Legend swatches, markers and small bars: compact, without holes, and thicker than strokes.
     is_blob = (short >= 6) & (long <= 2.5 * short) & (fill >= 0.74) & (core >= 0.4)
     # A short stroke at a rule is the tick of an axis, not the minus sign of its label.
     touches_rule = np.bincount(labels[cv2.dilate(rules, np.ones((5, 5), np.uint8)) > 0], minlength=count) > 0
-    is_dash = (short <= 3) & (_repeats(y, height, width) | _repeats(x, width, height))
+    is_dash = (height <= 3) & (width > height) & (fill >= 0.8) & _repeats(y, height, width)
+    # What is left of a gridline between two bars.
+    has_rule = np.asarray(rules.max(axis=1) > 0)
+    is_rest = (height <= 3) & (width >= 3 * height) & (fill >= 0.8) & has_rule[np.minimum(y, len(rules) - 1)]
     is_tick = touches_rule & (short <= 3) & (long <= 12)
     is_glyph = (
         (long >= _LEAST_GLYPH_PX)
         & (long <= _LARGEST_GLYPH_PX)
         & (width <= 12 * height)
         & (height <= 14 * width)
+        & ~is_rest
         & (fill >= 0.08)
         & ~is_blob
         & ~is_tick
         & ~is_dash
     )
-    is_mark = (long <= 12) & ~is_glyph & ~is_blob & ~is_tick & ~is_dash
-    is_glyph[0] = is_mark[0] = False
-    return Ink(strength, labels.astype(np.int32), boxes[:count], is_glyph, is_mark)
+    may_be_mark = (long <= _LARGEST_GLYPH_PX) & ~is_tick & ~is_dash & ~is_rest
+    is_glyph[0] = may_be_mark[0] = False
+    return Ink(strength, labels.astype(np.int32), boxes[:count], is_glyph, may_be_mark)
 
 
-def _repeats(position: NDArray[np.int32], thickness: NDArray[np.int32], length: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Tell which pieces share their place across, thickness and length with enough others to be a dashed rule."""
-    key = np.stack([position, thickness, (length + 1) // 3], axis=1)
+def _repeats(y: NDArray[np.int32], height: NDArray[np.int32], width: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which pieces share their row and size with enough others to be a dashed horizontal rule.
+
+    Vertical ones need no care: their dashes are too narrow for letters turned by 90 degrees.
+    """
+    key = np.stack([y, height, (width + 1) // 3], axis=1)
     _, index, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    is_flat = thickness <= 3
-    return np.asarray((counts[index.ravel()] >= _DASHES_OF_A_RULE) & is_flat & (thickness <= length), np.bool_)
+    return np.asarray(counts[index.ravel()] >= _DASHES_OF_A_RULE, np.bool_)
 
 
 def _strength(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

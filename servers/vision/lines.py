@@ -13,6 +13,7 @@ from servers.vision.ink import Ink
 # All in letter heights of the taller of two neighbours.
 _WORD_GAP = 0.45  # letters of a word, any direction
 _LINE_GAP = 1.1  # words of a line
+_SPLIT_GAP = 0.5
 _LEAST_LETTER_HEIGHT_PX = 4.0
 _LARGEST_HEIGHT_RATIO = 2.6  # "," is a mark; "a" beside "(" is about 1.9
 _LEAST_SLANT_DEG, _LARGEST_SLANT_DEG = 18.0, 72.0
@@ -56,7 +57,38 @@ def find_lines(ink: Ink) -> list[TextLine]:
         turned = boxes[members][:, [1, 0, 3, 2]]
         lines += [_line(glyphs, members[row], boxes, 90.0) for row in _rows(turned)]
     lines += [_line(glyphs, members, boxes, angle) for members, angle in _join_slanted(slanted, boxes)]
-    return [line for line in lines if line.letter_height_px >= _LEAST_LETTER_HEIGHT_PX]
+    lines = [line for line in lines if line.letter_height_px >= _LEAST_LETTER_HEIGHT_PX]
+    # Points and dashes of large letters look like letters of their own, and are read with their line.
+    marks = [ink.marks_near(_bounds(ink, line), line.letter_height_px) for line in lines]
+    is_mark = np.zeros(len(ink.boxes), np.bool_)
+    for pieces in marks:
+        is_mark[pieces] = True
+    return [line for line in lines if not is_mark[line.pieces].all()]
+
+
+def _bounds(ink: Ink, line: TextLine) -> tuple[float, float, float, float]:
+    boxes = ink.boxes[line.pieces]
+    x_min, y_min = boxes[:, :2].min(axis=0).tolist()
+    x_max, y_max = boxes[:, 2:].max(axis=0).tolist()
+    return x_min, y_min, x_max, y_max
+
+
+def split_at_widest_gap(ink: Ink, line: TextLine) -> list[TextLine]:
+    """Return the two halves of an upright line, parted at its widest gap; the line itself where no gap is wide."""
+    if line.angle_deg != 0 or len(line.pieces) < 2:
+        return [line]
+    order = line.pieces[np.argsort(ink.boxes[line.pieces, 0], kind="stable")]
+    boxes = ink.boxes[order]
+    gaps = boxes[1:, 0] - np.maximum.accumulate(boxes[:, 2])[:-1]
+    widest = int(gaps.argmax())
+    if gaps[widest] < _SPLIT_GAP * line.letter_height_px:
+        return [line]
+    halves = (order[: widest + 1], order[widest + 1 :])
+    return [TextLine(half, 0.0, _upright_height(ink.boxes[half])) for half in halves]
+
+
+def _upright_height(boxes: NDArray[np.int32] | NDArray[np.float64]) -> float:
+    return float(np.percentile(boxes[:, 3] - boxes[:, 1], 75))
 
 
 def _line(

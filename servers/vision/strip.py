@@ -45,15 +45,14 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
       angle_deg: how far the text is turned counter-clockwise.
       zoom: relative to the letter height that usually reads best.
     """
-    boxes = ink.boxes[line.pieces]
     height = line.letter_height_px
-    reach = max(2, round(0.35 * height))
-    x_min, y_min = boxes[:, :2].min(axis=0).tolist()
-    x_max, y_max = boxes[:, 2:].max(axis=0).tolist()
-    x0, y0 = max(0, x_min - reach), max(0, y_min - reach)
-    x1, y1 = min(ink.strength.shape[1], x_max + reach), min(ink.strength.shape[0], y_max + reach)
-    wanted = ink.is_mark.copy()
-    wanted[line.pieces] = True
+    letters = ink.boxes[line.pieces]
+    marks = ink.marks_near((*letters[:, :2].min(axis=0).tolist(), *letters[:, 2:].max(axis=0).tolist()), height)
+    boxes = np.concatenate([letters, ink.boxes[marks]])
+    x0, y0 = np.maximum(boxes[:, :2].min(axis=0) - 2, 0).tolist()
+    x1, y1 = np.minimum(boxes[:, 2:].max(axis=0) + 2, ink.strength.shape[::-1]).tolist()
+    wanted = np.zeros(len(ink.boxes), np.bool_)
+    wanted[line.pieces] = wanted[marks] = True
     mask = cv2.dilate(wanted[ink.labels[y0:y1, x0:x1]].astype(np.uint8), np.ones((3, 3), np.uint8))
     strength = (ink.strength[y0:y1, x0:x1] * mask).astype(np.uint8)
 

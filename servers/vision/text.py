@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from servers.vision.geometry import PixelBox, union
 from servers.vision.ink import Ink, find_ink
-from servers.vision.lines import TextLine, find_lines
+from servers.vision.lines import TextLine, find_lines, split_at_widest_gap
 from servers.vision.strip import MARGIN_PX, Strip, cut_strip
 from servers.vision.tesseract import RawWord, recognise
 
@@ -49,9 +49,13 @@ class _Reading:
 _MOST_LINES = 1500
 # Below this a line is read again in another way, and the more confident reading counts.
 _DOUBTFUL = 0.8
-_LEAST_CONFIDENCE = 0.4
+_LEAST_CONFIDENCE = 0.5
+# Within a line that reads well.
+_LEAST_WORD_CONFIDENCE = 0.2
 # One lone letter is more often an icon or a marker than a word.
 _LEAST_SINGLE_CONFIDENCE = 0.6
+_SMALL_PRINT_PX = 8.0
+_LARGEST_DOUBLED_PX = 2_000_000
 _HAS_WORDS = 4  # letters from which a line says how its page is turned
 # Digits and what Tesseract makes of them in small print.
 _LIKE_DIGITS = re.compile(r"[\dOoQDlIi|SsBZzx%$.,()+-]")
@@ -66,14 +70,27 @@ def read_words(rgb: NDArray[np.uint8]) -> list[Word]:
     Text may be of any polarity and turned by any angle; a page on its head is read in its own order.
     """
     ink = find_ink(rgb)
+    scale = 2 if _is_small_print(ink) else 1
+    if scale > 1:
+        ink = find_ink(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC).astype(np.uint8))
     lines = sorted(find_lines(ink), key=lambda line: -len(line.pieces))[:_MOST_LINES]
     readings = []
     for lying, turned in ((0, 180), (90, 270)):
         group = [line for line in lines if line.angle_deg == lying]
         angle = _upright_angle(ink, group, (lying, turned)) if group else lying
-        readings += [_read(ink, line, angle) for line in group]
-    readings += [_read(ink, line, round(line.angle_deg) % 360) for line in lines if line.angle_deg not in (0, 90)]
-    return [word for reading in _in_order(readings) for word in _words(reading)]
+        readings += [reading for line in group for reading in _read(ink, line, angle)]
+    for line in lines:
+        if line.angle_deg not in (0, 90):
+            readings += _read(ink, line, round(line.angle_deg) % 360)
+    return [word for reading in _in_order(readings) for word in _words(reading, scale)]
+
+
+def _is_small_print(ink: Ink) -> bool:
+    """Tell whether letters are so small that they touch, and the image so small that doubling it is cheap."""
+    if not ink.is_glyph.any() or ink.strength.size > _LARGEST_DOUBLED_PX:
+        return False
+    boxes = ink.boxes[ink.is_glyph]
+    return float(np.percentile(boxes[:, 3] - boxes[:, 1], 75)) < _SMALL_PRINT_PX
 
 
 def _upright_angle(ink: Ink, lines: Sequence[TextLine], angles: tuple[int, int]) -> int:
@@ -91,7 +108,16 @@ def _weighted_confidence(readings: Sequence[_Reading]) -> float:
     return sum(reading.confidence * weight for reading, weight in zip(readings, weights, strict=True)) / sum(weights)
 
 
-def _read(ink: Ink, line: TextLine, angle: int) -> _Reading:
+def _read(ink: Ink, line: TextLine, angle: int) -> list[_Reading]:
+    whole = _read_well(ink, line, angle)
+    if whole.confidence >= _DOUBTFUL:
+        return [whole]
+    # A label and the shape beside it may have been taken for one line.
+    halves = [_read_well(ink, half, angle) for half in split_at_widest_gap(ink, line)]
+    return halves if max(half.confidence for half in halves) > whole.confidence + 0.1 else [whole]
+
+
+def _read_well(ink: Ink, line: TextLine, angle: int) -> _Reading:
     best = _read_once(ink, line, angle)
     if best.confidence >= _DOUBTFUL and not _misses_a_point(ink, best):
         return best
@@ -116,24 +142,30 @@ def _misses_a_point(ink: Ink, reading: _Reading) -> bool:
     """Tell whether a number was read without the decimal point that stands in its ink: "74%" of "7.4%"."""
     if reading.angle_deg != 0 or not _NUMERIC.fullmatch(reading.text):
         return False
+    height = reading.line.letter_height_px
     boxes = ink.boxes[reading.line.pieces]
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:].max(axis=0).tolist()
-    dots = ink.boxes[ink.is_mark]
-    is_low = (dots[:, 1] > bottom - 0.45 * (bottom - top)) & (dots[:, 3] <= bottom + 0.3 * (bottom - top))
-    is_inside = (dots[:, 0] > left) & (dots[:, 2] < right)
+    dots = ink.boxes[ink.marks_near((left, top, right, bottom), height)]
+    is_low = (dots[:, 1] > bottom - 0.5 * height) & (dots[:, 3] <= bottom + 0.3 * height)
+    is_inside = (dots[:, 0] > left) & (dots[:, 2] < right) & (dots[:, 2] - dots[:, 0] <= 0.35 * height)
     return int((is_low & is_inside).sum()) > len(re.findall(r"[.,]", reading.text))
 
 
-def _words(reading: _Reading) -> list[Word]:
+def _words(reading: _Reading, scale: int) -> list[Word]:
     if len(reading.text) == 1 and not reading.text.isdigit() and reading.confidence < _LEAST_SINGLE_CONFIDENCE:
         return []
     if reading.confidence < _LEAST_CONFIDENCE:
         return []
     return [
-        Word(raw.text, reading.strip.to_image(raw.box), raw.confidence, reading.angle_deg)
+        Word(
+            raw.text,
+            PixelBox(*(edge / scale for edge in reading.strip.to_image(raw.box))),
+            raw.confidence,
+            reading.angle_deg,
+        )
         for raw in reading.raw
-        if raw.confidence >= _LEAST_CONFIDENCE / 2
+        if raw.confidence >= _LEAST_WORD_CONFIDENCE
     ]
 
 
