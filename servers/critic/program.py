@@ -117,7 +117,7 @@ def _refuse_hidden_text(source: str) -> None:
         raise Unparseable("encoding", f"the text is not UTF-8: {error}") from error
     if encoding != "utf-8":
         # Read from a file, the same bytes would be another program.
-        raise Unparseable("encoding", f"the program declares the encoding {encoding}, only utf-8 is taken", 1, 1)
+        raise Unparseable("encoding", f"the program declares the encoding {encoding}, only utf-8 is taken")
 
 
 def _tree(text: str) -> ast.Module:
@@ -128,7 +128,9 @@ def _tree(text: str) -> ast.Module:
         # What the grammar allows and the compiler refuses: a return outside a function, a break outside a loop.
         compile(text, "program.py", "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise Unparseable("syntax-error", error.msg, error.lineno or 0, error.offset or 0) from error
+        raise Unparseable(
+            "syntax-error", error.msg, error.lineno or 0, max(1, error.offset or 0) if error.lineno else 0
+        ) from error
     except ValueError as error:
         raise Unparseable("syntax-error", str(error)) from error
     except (RecursionError, MemoryError, OverflowError) as error:

@@ -141,21 +141,12 @@ class Names:
             case ast.Constant(value=bytes(data)):
                 return [Text(data.decode("latin-1"), True)]
             case ast.JoinedStr(values=parts):
-                known = ""
-                for part in parts:
-                    if not isinstance(part, ast.Constant):
-                        return [Text(known, False)]
-                    known += str(part.value)
-                return [Text(known, True)]
+                return self._joined(parts, scope, depth)
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                return self.texts(value, scope, depth + 1)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                starts = self.texts(left, scope, depth + 1)
-                ends = self.texts(right, scope, depth + 1) or [Text("", False)]
-                joined = [
-                    Text(start.value + end.value, end.is_complete) if start.is_complete else start
-                    for start in starts
-                    for end in ends
-                ]
-                return joined[:_MAX_TEXTS]
+                # A number added to something is no text.
+                return self._joined([left, right], scope, depth) if self.texts(left, scope, depth + 1) else []
             case ast.BinOp(left=left, op=ast.Mod()) | ast.Call(func=ast.Attribute(value=left, attr="format")):
                 return [Text(text.value, False) for text in self.texts(left, scope, depth + 1)]
             case ast.Name(id=name):
@@ -166,6 +157,20 @@ class Names:
                     found += self.texts(binding.value, where, depth + _NAME_TEXT_DEPTH) or [Text("", False)]
                 return found if len(bindings) <= _MAX_TEXTS else [*found, Text("", False)]
         return []
+
+    def _joined(self, parts: list[ast.expr], scope: Scope, depth: int) -> list[Text]:
+        """Return what parts give one after the other, up to the first that is not known."""
+        results = [Text("", True)]
+        for part in parts:
+            ends = self.texts(part, scope, depth + 1) or [Text("", False)]
+            results = [
+                Text(start.value + end.value, end.is_complete) if start.is_complete else start
+                for start in results
+                for end in ends
+            ]
+            if len(results) > _MAX_TEXTS:
+                return [Text("", False)]
+        return results
 
     def _lookup(self, name: str, scope: Scope, node: ast.AST) -> tuple[list[Binding], bool]:
         """Return what binds a name as seen from a node, and whether it can still mean a built-in."""

@@ -25,6 +25,8 @@ class Objection:
 
     rule: str
     message: str
+    node: ast.AST | None = None
+    """The part that breaks it, where it is not the whole node."""
 
 
 def check_policy(program: Program, policy: Policy) -> list[Finding]:
@@ -38,11 +40,12 @@ def check_policy(program: Program, policy: Policy) -> list[Finding]:
     findings = []
     for placed in names.placed:
         for objection in rules.objections(placed):
+            node = objection.node or placed.node
             span = program.span(
-                getattr(placed.node, "lineno", 0),
-                getattr(placed.node, "col_offset", 0),
-                getattr(placed.node, "end_lineno", None) or 0,
-                getattr(placed.node, "end_col_offset", None) or 0,
+                getattr(node, "lineno", 0),
+                getattr(node, "col_offset", 0),
+                getattr(node, "end_lineno", None) or 0,
+                getattr(node, "end_col_offset", None) or 0,
             )
             findings.append(
                 Finding(
@@ -253,9 +256,9 @@ class _Rules:
     def _path(self, argument: ast.expr, scope: Scope) -> Iterator[Objection]:
         for text in self._texts(argument, scope):
             if _ADDRESS.match(text):
-                yield Objection("network-address", f"there is no network: {text!r} can't be read")
+                yield Objection("network-address", f"there is no network: {text!r} can't be read", argument)
             elif text.startswith(("/", "~")) or _DRIVE.match(text) or ".." in re.split(r"[\\/]", text):
-                yield Objection("path-outside-folder", f"{text!r} is outside the working folder")
+                yield Objection("path-outside-folder", f"{text!r} is outside the working folder", argument)
 
     def _texts(self, argument: ast.expr, scope: Scope) -> list[str]:
         return [text.value for text in self._names.texts(argument, scope)]

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import io
+import warnings
 from importlib.metadata import version
-from typing import NoReturn
-
-from bandit.core.config import BanditConfig
-from bandit.core.issue import Issue
-from bandit.core.meta_ast import BanditMetaAst
-from bandit.core.metrics import Metrics
-from bandit.core.node_visitor import BanditNodeVisitor
-from bandit.core.test_set import BanditTestSet
+from typing import Any, NoReturn
 
 from loupe.critic.v1.critic_pb2 import Finding, Severity, Tool
 from servers.critic.policy import BanditRules
 from servers.critic.program import Program, shortened
 
 VERSION = f"bandit {version('bandit')}"
-_FILE_NAME = "program.py"
+# The "./" keeps bandit from looking for a package around it.
+_FILE_NAME = "./program.py"
 _SEVERITIES = {
     "LOW": Severity.SEVERITY_LOW,
     "MEDIUM": Severity.SEVERITY_MEDIUM,
@@ -35,7 +30,17 @@ class BanditScanner:
 
     def __init__(self, rules: BanditRules) -> None:
         self._rules = rules
-        self._tests = BanditTestSet(BanditConfig(), {})
+        # Bandit's import takes a third of a second, warns about its own dependency, and replaces how warnings print.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            format_warning = warnings.formatwarning
+            from bandit.core import config, meta_ast, metrics, node_visitor, test_set
+
+            warnings.formatwarning = format_warning
+        self._new_metrics = metrics.Metrics
+        self._new_visitor = node_visitor.BanditNodeVisitor
+        self._syntax = meta_ast.BanditMetaAst()
+        self._tests = test_set.BanditTestSet(config.BanditConfig(), {})
 
     def scan(self, program: Program) -> list[Finding]:
         """Return bandit's findings.
@@ -43,10 +48,10 @@ class BanditScanner:
         A test of bandit's that breaks is a blocking finding: bandit itself would log it and go on.
         """
         data = program.uncommented.encode()
-        metrics = Metrics()
+        metrics = self._new_metrics()
         metrics.begin(_FILE_NAME)
         # No line is marked "nosec": the map of such lines stays empty, and comments are blanked besides.
-        visitor = BanditNodeVisitor(_FILE_NAME, io.BytesIO(data), BanditMetaAst(), self._tests, False, {}, metrics)
+        visitor = self._new_visitor(_FILE_NAME, io.BytesIO(data), self._syntax, self._tests, False, {}, metrics)
         visitor.tester.report_error = _fail
         try:
             visitor.process(data)
@@ -58,7 +63,7 @@ class BanditScanner:
             if issue.test_id not in self._rules.ignored
         ]
 
-    def _finding(self, program: Program, issue: Issue) -> Finding:
+    def _finding(self, program: Program, issue: Any) -> Finding:
         span = program.span(issue.lineno, issue.col_offset, max(issue.linerange, default=0), issue.end_col_offset)
         return Finding(
             tool=Tool.TOOL_BANDIT,
