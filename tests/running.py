@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,12 @@ def make_keys(home: Path) -> str:
 
 @asynccontextmanager
 async def running(
-    name: str, home: Path, *, serving: bool = True, listen: str = "127.0.0.1:0", **environment: str
+    name: str,
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    serving: bool = True,
+    listen: str = "127.0.0.1:0",
 ) -> AsyncIterator[Running]:
     """Run `python -m <module>` until the block ends; waits until health says what `serving` expects."""
     key = make_keys(home)
@@ -55,7 +60,7 @@ async def running(
         **os.environ,
         "LOUPE_HOME": str(home),
         f"LOUPE_{name.upper()}_LISTEN": listen,
-        **environment,
+        **(environment or {}),
     }
     command = (sys.executable, "-W", "error", "-m", BY_NAME[name].module)
     process = await asyncio.create_subprocess_exec(*command, env=env, stderr=asyncio.subprocess.PIPE)

@@ -1,7 +1,7 @@
 """What a finished job leaves: nine files by which anyone can check the answer and compute it again.
 
-chart.json, analysis.py, data.csv, chart.png, answer.json, report.md, analysis.ipynb and overlay.png hold no times and no
-ids of this run, so two equal jobs leave equal files; manifest.json holds all of those.
+chart.json, analysis.py, data.csv, chart.png, answer.json, report.md, analysis.ipynb and overlay.png hold no times
+and no ids of this run, so two equal jobs leave equal files; manifest.json holds all of those.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
       │ └────► repair_code ─┴─► review_code ──► run_code ──► decide
       └──────► finish ──► draw_overlay ──► END
 
-The graph holds no state of its own: nodes see the job folded from its log, and store before they call and after. A planner
-chooses what follows `decide`; that code is reviewed before it runs, and runs only approved, is an edge and not its choice.
+The graph holds no state of its own: nodes see the job folded from its log, and store before they call and after. A
+planner chooses what follows `decide`; that code is reviewed before it runs, and runs only approved, is an edge and not
+its choice.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def _lines(view: JobView, answer: Answer, data_csv: str) -> Iterator[str]:
     for figure in view.figures:
         yield from _fidelity(figure)
     yield "\n## Compute it again\n"
-    yield "`python analysis.py` in this folder reads `chart.json` and writes `data.csv`, `chart.png` and `answer.json` again."
+    yield "`python analysis.py` in this folder reads `chart.json` and writes `data.csv`, `chart.png` and `answer.json`."
     yield "`manifest.json` has the hash of every file and what made it."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from loupe.files.v1.files_pb2 import GetFileRequest
@@ -73,10 +74,8 @@ class OrchestratorServicer(OrchestratorServiceServicer):
             for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence or 1):
                 view.apply(step)
             step = pb.Step(incident=incidents.cancelled(view), job_state=pb.JOB_STATE_CANCELLED)
-            try:
+            with suppress(Fenced):  # it ended in between, and stays as it ended
                 await self._journal.append(job.job_id, None, step)
-            except Fenced:
-                pass  # it ended in between, and stays as it ended
             self._workers.stop(job.job_id)
         return pb.CancelJobResponse(job=await self._journal.get(owner, request.job_id))
 

@@ -14,8 +14,8 @@ _NUMBER = re.compile(r"\d+(?:[.,\u00a0\u202f]\d+)*")
 def untraced(answer: Answer, figures: Iterable[Figure], question: str) -> str:
     """Return what can't be traced, for a person; empty when everything can.
 
-    A number in the text is traced when it stands in one of the answer's values, in a label, title or unit of a figure, or
-    in the question. Each of the answer's values must name values that exist.
+    A number in the text is traced when it stands in one of the answer's values, in a label, title or unit of a figure,
+    or in the question. Each of the answer's values must name values that exist.
     """
     if answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:
         return "" if answer.reason else "it is unanswerable and gives no reason"

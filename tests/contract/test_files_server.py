@@ -51,7 +51,9 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(module_home):
-    async with running("files", module_home, LOUPE_FILES_MAX_UPLOAD_MIB="1", LOUPE_FILES_MAX_PIXELS="1000000") as up:
+    async with running(
+        "files", module_home, {"LOUPE_FILES_MAX_UPLOAD_MIB": "1", "LOUPE_FILES_MAX_PIXELS": "1000000"}
+    ) as up:
         yield up
 
 

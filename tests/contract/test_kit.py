@@ -126,5 +126,5 @@ async def test_a_signal_ends_the_server_with_code_0(home):
 )
 async def test_a_wrong_setting_stops_the_start_and_names_its_variable(home, variable, value, said):
     with pytest.raises(AssertionError, match=said):
-        async with running("files", home, **{variable: value}):
+        async with running("files", home, {variable: value}):
             pass

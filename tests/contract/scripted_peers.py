@@ -1,0 +1,223 @@
+"""Servers that do as a test tells them, at the gRPC seam: for failures that the real ones can't be made to show.
+
+The mesh tests run the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from loupe.codegen.v1 import codegen_pb2, codegen_service_pb2_grpc
+from loupe.critic.v1 import critic_pb2, critic_service_pb2_grpc
+from loupe.reasoning.v1 import analysis_pb2, reasoning_pb2, reasoning_service_pb2_grpc
+from loupe.sandbox.v1 import sandbox_pb2, sandbox_service_pb2_grpc
+from loupe.type.v1.answer_pb2 import Answer, AnswerStatus, AnswerValue
+from loupe.type.v1.engine_pb2 import Engine
+from loupe.type.v1.figure_pb2 import Chart, ChartType, DataPoint, Fidelity, Figure, Origin, Series, Value
+from loupe.vision.v1 import vision_pb2, vision_service_pb2_grpc
+from servers.kit import wire_json
+from servers.kit.errors import LoupeError
+from servers.kit.files_client import FilesClient
+from servers.kit.status import to_status
+
+ENGINE = Engine(name="scripted", revision="1")
+ANALYSIS = analysis_pb2.Analysis(
+    operations=[
+        analysis_pb2.Operation(
+            kind=analysis_pb2.OPERATION_KIND_TOTAL,
+            operands=[analysis_pb2.Operand(selection=analysis_pb2.Selection(figure_id="f1"))],
+        )
+    ]
+)
+
+
+def figure(figure_id: str = "f1") -> Figure:
+    points = [
+        DataPoint(
+            label=label,
+            y=Value(
+                value_id=f"{figure_id}.s0.p{index}.y",
+                number=number,
+                origin=Origin.ORIGIN_PRINTED,
+                printed=str(number),
+                confidence=0.9,
+            ),
+        )
+        for index, (label, number) in enumerate([("Jan", 3), ("Feb", 4)])
+    ]
+    chart = Chart(type=ChartType.CHART_TYPE_BAR, title="Sales 2024", series=[Series(name="Sales", points=points)])
+    return Figure(figure_id=figure_id, chart=chart, confidence=0.9, fidelity=Fidelity.FIDELITY_PASS)
+
+
+def answer(text: str = "The total of Sales is 7.", ids: tuple[str, ...] = ("f1.s0.p0.y", "f1.s0.p1.y")) -> Answer:
+    total = AnswerValue(name="total of Sales", number=7, text="7", value_ids=ids)
+    return Answer(status=AnswerStatus.ANSWER_STATUS_ANSWERED, text=text, short_text="7", values=[total])
+
+
+def action(**kind: Message) -> reasoning_pb2.Action:
+    return reasoning_pb2.Action(**kind)  # type: ignore[arg-type]  # one oneof field, by name
+
+
+def plan(request: reasoning_pb2.DecideNextActionRequest) -> reasoning_pb2.Action:
+    """What a sound planner does: read, write, repair what failed, finish."""
+    if not request.turns:
+        return action(read_figures=reasoning_pb2.ReadFigures(file=request.goal.inputs[0]))
+    last = request.turns[-1].observation
+    if last.HasField("figures"):
+        return action(write_code=reasoning_pb2.WriteCode(analysis=ANALYSIS))
+    if last.HasField("run") and last.run.HasField("answer"):
+        return action(finish=reasoning_pb2.Finish(answer=last.run.answer))
+    return action(repair_code=reasoning_pb2.RepairCode())
+
+
+@dataclass
+class Script:
+    """What each server does; the defaults make a job succeed."""
+
+    plan: Callable[[reasoning_pb2.DecideNextActionRequest], reasoning_pb2.Action] = plan
+    figures: list[Figure] = field(default_factory=lambda: [figure()])
+    vision_error: LoupeError | None = None
+    approves: Callable[[str], bool] = lambda source: True
+    outcomes: list[sandbox_pb2.RunResult] = field(default_factory=list)
+    """Results of the first runs; later ones complete."""
+    artifacts: dict[str, bytes] = field(
+        default_factory=lambda: {
+            "answer.json": wire_json.to_line(answer()).encode(),
+            "chart.png": b"\x89PNG not drawn",
+            "data.csv": b",Sales\nJan,3\nFeb,4\n",
+        }
+    )
+    hang: asyncio.Event | None = None
+    """Set: the sandbox never answers."""
+
+    runs: list[sandbox_pb2.RunSpec] = field(default_factory=list)
+    run_inputs: list[bytes] = field(default_factory=list)
+    run_began: asyncio.Event = field(default_factory=asyncio.Event)
+    run_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    repairs: list[codegen_pb2.RepairCodeRequest] = field(default_factory=list)
+    authorizations: list[critic_pb2.AuthorizeRunRequest] = field(default_factory=list)
+
+
+async def _fail(context: Any, error: LoupeError) -> None:
+    status = to_status(error, request_id="scripted")
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+class Vision(vision_service_pb2_grpc.VisionServiceServicer):
+    def __init__(self, script: Script, files: FilesClient) -> None:
+        self.script = script
+        self.files = files
+
+    async def AnalyzeImage(self, request: Any, context: Any) -> vision_pb2.AnalyzeImageResponse:
+        if self.script.vision_error is not None:
+            await _fail(context, self.script.vision_error)
+        return vision_pb2.AnalyzeImageResponse(width_px=8, height_px=8, figures=self.script.figures, engine=ENGINE)
+
+    async def RenderOverlay(self, request: Any, context: Any) -> vision_pb2.RenderOverlayResponse:
+        # Any file of the owner's will do as the picture.
+        return vision_pb2.RenderOverlayResponse(overlay=request.file)
+
+
+class Reasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    async def DecideNextAction(self, request: Any, context: Any) -> reasoning_pb2.DecideNextActionResponse:
+        chosen = self.script.plan(request)
+        return reasoning_pb2.DecideNextActionResponse(thought="So it goes.", action=chosen, engine=ENGINE)
+
+
+def _program(source: str) -> codegen_pb2.Program:
+    return codegen_pb2.Program(source=source, sha256=hashlib.sha256(source.encode()).hexdigest())
+
+
+class Codegen(codegen_service_pb2_grpc.CodegenServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    async def GenerateCode(self, request: Any, context: Any) -> codegen_pb2.GenerateCodeResponse:
+        return codegen_pb2.GenerateCodeResponse(program=_program("print(1)\n"), engine=ENGINE)
+
+    async def RepairCode(self, request: codegen_pb2.RepairCodeRequest, context: Any) -> codegen_pb2.RepairCodeResponse:
+        self.script.repairs.append(request)
+        source = f"print({1 + request.repair_number})\n"
+        return codegen_pb2.RepairCodeResponse(program=_program(source), engine=ENGINE)
+
+
+class Critic(critic_service_pb2_grpc.CriticServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    def verdict(self, source: str) -> critic_pb2.Verdict:
+        approved = self.script.approves(source)
+        finding = critic_pb2.Finding(
+            tool=critic_pb2.TOOL_POLICY, rule="no", is_blocking=True, message="not that", line=1
+        )
+        return critic_pb2.Verdict(
+            is_approved=approved,
+            code_sha256=hashlib.sha256(source.encode()).hexdigest(),
+            policy_version="scripted",
+            findings=[] if approved else [finding],
+        )
+
+    async def ReviewCode(self, request: critic_pb2.ReviewCodeRequest, context: Any) -> critic_pb2.ReviewCodeResponse:
+        return critic_pb2.ReviewCodeResponse(verdict=self.verdict(request.source))
+
+    async def AuthorizeRun(self, request: Any, context: Any) -> critic_pb2.AuthorizeRunResponse:
+        self.script.authorizations.append(request)
+        return critic_pb2.AuthorizeRunResponse(verdict=self.verdict(request.source), token="signed")
+
+
+class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    async def RunCode(self, request_iterator: Any, context: Any) -> AsyncIterator[sandbox_pb2.RunCodeResponse]:
+        received = [message async for message in request_iterator]
+        self.script.runs.append(received[0].spec)
+        self.script.run_inputs.append(b"".join(message.input.data for message in received[1:]))
+        self.script.run_began.set()
+        if self.script.hang is not None:
+            try:
+                await self.script.hang.wait()
+            except asyncio.CancelledError:
+                self.script.run_cancelled.set()
+                raise
+        error = sandbox_pb2.OutputChunk(stream=sandbox_pb2.OUTPUT_STREAM_STDERR, data=b"Traceback\nKeyError: 'x'\n")
+        index = len(self.script.runs) - 1
+        if index < len(self.script.outcomes):
+            yield sandbox_pb2.RunCodeResponse(output=error)
+            yield sandbox_pb2.RunCodeResponse(result=self.script.outcomes[index])
+            return
+        for name, data in self.script.artifacts.items():
+            yield sandbox_pb2.RunCodeResponse(artifact=sandbox_pb2.ArtifactChunk(name=name, data=data))
+        done = sandbox_pb2.RunResult(outcome=sandbox_pb2.OUTCOME_COMPLETED, runner="scripted", runtime_digest="d")
+        yield sandbox_pb2.RunCodeResponse(result=done)
+
+    async def GetCapabilities(self, request: Any, context: Any) -> sandbox_pb2.GetCapabilitiesResponse:
+        return sandbox_pb2.GetCapabilitiesResponse(runner="scripted")
+
+
+@asynccontextmanager
+async def scripted(script: Script, files: FilesClient) -> AsyncIterator[str]:
+    """Serve all five on one free port and yield its address."""
+    server = grpc.aio.server()
+    vision_service_pb2_grpc.add_VisionServiceServicer_to_server(Vision(script, files), server)
+    reasoning_service_pb2_grpc.add_ReasoningServiceServicer_to_server(Reasoning(script), server)
+    codegen_service_pb2_grpc.add_CodegenServiceServicer_to_server(Codegen(script), server)
+    critic_service_pb2_grpc.add_CriticServiceServicer_to_server(Critic(script), server)
+    sandbox_service_pb2_grpc.add_SandboxServiceServicer_to_server(Sandbox(script), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
