@@ -148,8 +148,8 @@ def find(proc: Path = Path("/proc/self")) -> Hierarchy | None:
     """
     own = {}
     for line in _read(proc / "cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
+        _, names, path = line.split(":", 2)
+        for controller in names.split(","):
             own[controller] = path
     legacy: dict[str, Path] = {}
     unified: Path | None = None

@@ -2,8 +2,8 @@
 
     python -m sandbox.runtime build --uv .build/uv/bin/uv
 
-Layout of the runtime directory: one folder per build, named by its digest, and `current`, a link to the one in use. A service
-resolves the link once, so a build beside a running service disturbs nothing.
+Layout of the runtime directory: one folder per build, named by its digest, and `current`, a link to the one in use. A
+service resolves the link once, so a build beside a running service disturbs nothing.
 """
 
 import argparse
@@ -33,7 +33,8 @@ _KEPT_BUILDS = 2  # the current one and the one a service started before may sti
 # svg.hashsalt makes the ids in an SVG repeatable; everything else stays as the library ships it.
 _MATPLOTLIBRC = "backend: Agg\nsvg.hashsalt: loupe\n"
 
-# Only the fonts that come in matplotlib's wheel (DejaVu first among them): a chart must not change with the fonts of a machine.
+# Only the fonts that come in matplotlib's wheel (DejaVu first among them): a chart must not change with the fonts of a
+# machine.
 _FONT_CACHE_PROGRAM = """
 import sys
 from pathlib import Path
@@ -141,8 +142,10 @@ def build(*, uv: Path, project: Path, directory: Path) -> Runtime:
 
 def _install(uv: Path, project: Path, environment: Path) -> None:
     subprocess.run(
-        [uv, "sync", "--only-group", "runtime", "--frozen", "--no-install-project", "--compile-bytecode"]
-        + ["--python", PYTHON, "--no-python-downloads", "--quiet"],
+        [
+            *(str(uv), "sync", "--only-group", "runtime", "--frozen", "--no-install-project", "--compile-bytecode"),
+            *("--python", PYTHON, "--no-python-downloads", "--quiet"),
+        ],
         cwd=project,
         check=True,
         # Copies: links into a user's cache would dangle inside the sandbox and change under a running service.
@@ -203,7 +206,7 @@ def _exclusive(directory: Path) -> Iterator[None]:
     """Hold the directory against another build, making it first."""
     directory.mkdir(parents=True, exist_ok=True)
     for folder in (directory, directory.parent):
-        if os.stat(folder).st_uid == os.geteuid():
+        if folder.stat().st_uid == os.geteuid():
             folder.chmod(folder.stat().st_mode | 0o055)
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """The system call filter as a classic BPF program.
 
-A deny list: what can leave the sandbox, watch others or widen the kernel's attack surface is refused; the rest of a data
-stack runs as anywhere. Instruction format as in linux/filter.h and linux/seccomp.h.
+A deny list: what can leave the sandbox, watch others or widen the kernel's attack surface is refused; the rest of a
+data stack runs as anywhere. Instruction format as in linux/filter.h and linux/seccomp.h.
 """
 
 import errno

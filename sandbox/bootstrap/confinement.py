@@ -2,6 +2,7 @@
 
 Runs on the locked runtime with the standard library only. Every step raises when the kernel refuses it.
 """
+# ruff: noqa: PTH101, PTH102, PTH123 - importing pathlib would slow every sandbox's start
 
 import ctypes
 import os
@@ -66,7 +67,7 @@ def _lay_inputs(inputs: list[tuple[str, int]], spool: int) -> None:
 
 
 def seal_proc() -> None:
-    """Forbid further user namespaces and make /proc read-only: as an ordinary uid its sysctls are refused, as root they aren't."""
+    """Forbid further user namespaces, and make /proc read-only: its own rights would let a root write its sysctls."""
     with open("/proc/sys/user/max_user_namespaces", "w") as file:
         file.write("0")
     _mount(None, "/proc", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
@@ -85,7 +86,8 @@ def bound_resources(rlimits: dict[str, int], cpus: list[int]) -> None:
 
 def drop_privileges() -> None:
     """Give up every capability for good, and hide this process's memory from the others of its uid."""
-    last = int(open("/proc/sys/kernel/cap_last_cap").read())  # noqa: SIM115 - one word; the interpreter closes it
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        last = int(file.read())
     for capability in range(last + 1):
         _check(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0), "drop a capability")
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "clear ambient capabilities")

@@ -3,6 +3,7 @@
 The report (JSON on a pipe) is written by the same process as the user's code, which may forge it: the service takes
 nothing from it but the exception and which files are captured figures.
 """
+# ruff: noqa: PTH123 - importing pathlib would slow every sandbox's start
 
 import atexit
 import errno

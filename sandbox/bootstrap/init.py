@@ -4,6 +4,7 @@ The service holds the other end of the control socket (SOCK_SEQPACKET, JSON). In
 init answers {"ready": true} with a descriptor of /work, by which the service collects the outputs after everything here
 is dead; init sends {"exit": ...} and ends, and with process 1 the kernel ends every other.
 """
+# ruff: noqa: PTH208 - importing pathlib would slow every sandbox's start
 
 import base64
 import json

@@ -1,7 +1,7 @@
 """Runs a program under Debian's bubblewrap, one cold sandbox a run.
 
-bwrap makes the namespaces and the read-only tree; `sandbox/bootstrap`, process 1 inside, finishes the confinement with the
-last capabilities it has in its own user namespace, drops them, and only then runs the program.
+bwrap makes the namespaces and the read-only tree; `sandbox/bootstrap`, process 1 inside, finishes the confinement with
+the last capabilities it has in its own user namespace, drops them, and only then runs the program.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import base64
 import os
 import re
 import shutil
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits, OutputChunk
 from sandbox import bootstrap, seccomp
 from sandbox.cgroups import Group, Hierarchy
+from sandbox.lifetimes import to_the_end
 from sandbox.limits import KIB, MIB
 from sandbox.policy import Policy
 from sandbox.runners.base import Ending, Program
@@ -29,8 +29,8 @@ from servers.kit.errors import NotReady
 
 _INSTALL = "install it (Debian, Ubuntu: apt-get install bubblewrap; Fedora: dnf install bubblewrap)"
 _UID_INSIDE = "1000"
-# Address space is more than memory: what the data stack reserves and never touches. Measured with everything imported on one
-# BLAS thread (November 2026): 357 MiB reserved, 180 MiB used.
+# Address space is more than memory: what the data stack reserves and never touches. Measured with everything imported,
+# on one BLAS thread (November 2026): 357 MiB reserved, 180 MiB used.
 _ADDRESS_SPACE_SLACK = 512 * MIB
 _BOOTSTRAP = ("confinement.py", "guest.py", "init.py", "library_hooks.py")
 _START = "import sys; sys.path.insert(0, '/loupe'); from sandbox.bootstrap.init import main; main()"
@@ -42,7 +42,14 @@ class Bubblewrap:
     name = "bubblewrap"
 
     def __init__(
-        self, *, program: Path, version: str, policy: Policy, runtime: Runtime, hierarchy: Hierarchy | None, uids: UidPool
+        self,
+        *,
+        program: Path,
+        version: str,
+        policy: Policy,
+        runtime: Runtime,
+        hierarchy: Hierarchy | None,
+        uids: UidPool,
     ) -> None:
         self.version = version
         self._policy = policy
@@ -70,10 +77,10 @@ class Bubblewrap:
                     await process.begin(self._order(program), program.limits.wall_time_s)
                     yield BubblewrapRun(process, group, program.limits)
                 finally:
-                    await _to_the_end(process.close())
+                    await to_the_end(process.close())
             finally:
                 if group:
-                    await _to_the_end(group.remove())
+                    await to_the_end(group.remove())
 
     def _command(self, process: ConfinedProcess, program: Program) -> tuple[list[str], list[int]]:
         control, report, status = process.inner_fds
@@ -238,17 +245,3 @@ def _readable_copy(content: bytes) -> int:
     os.write(fd, content)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
-
-
-async def _to_the_end(cleanup: Any) -> None:
-    """Finish a cleanup even if the caller is cancelled meanwhile."""
-    task = asyncio.ensure_future(cleanup)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
-
-
-if sys.platform != "linux":  # the names above exist nowhere else
-    raise ImportError("the sandbox runs on Linux")

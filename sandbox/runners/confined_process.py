@@ -15,6 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, OutputChunk, OutputStream
@@ -220,10 +221,10 @@ class ConfinedProcess:
             self.kill(LimitKind.LIMIT_KIND_OUTPUT)
 
     async def _readable(self, fd: int) -> None:
-        ready = self._loop.create_future()
-        self._loop.add_reader(fd, lambda: ready.done() or ready.set_result(None))
+        ready = asyncio.Event()
+        self._loop.add_reader(fd, ready.set)
         try:
-            await ready
+            await ready.wait()
         finally:
             self._loop.remove_reader(fd)
 
@@ -261,8 +262,7 @@ class ConfinedProcess:
 
 def _parent_of(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return int(file.read().rpartition(")")[2].split()[1])
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
 
