@@ -40,10 +40,12 @@ def server_interceptors(endpoint: str) -> Sequence[grpc.aio.ServerInterceptor]:
     """Return what makes a span of each incoming call."""
     if not endpoint:
         return ()
-    from opentelemetry.instrumentation.grpc import aio_server_interceptor
+    from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
 
     make: Any = aio_server_interceptor
-    return (make(),)
+    # Health's Watch writes to its context, which the interceptor can't wrap; probes are no spans anyway.
+    without_health: Any = filters.negate(filters.health_check())
+    return (make(filter_=without_health),)
 
 
 def client_interceptors(endpoint: str) -> Sequence[grpc.aio.ClientInterceptor]:
