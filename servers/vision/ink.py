@@ -44,29 +44,43 @@ class Ink:
     may_be_mark: NDArray[np.bool_]
     """[n]: the piece may be a point, comma, accent or dash of larger letters nearby."""
 
-    def marks_near(self, box: tuple[float, float, float, float], letter_height_px: float) -> NDArray[np.int32]:
-        """Return the pieces at a line's box (x_min, y_min, x_max, y_max) that are small beside its letters."""
+    def marks_near(
+        self, box: tuple[float, float, float, float], letter_height_px: float, angle_deg: int
+    ) -> NDArray[np.int32]:
+        """Return the pieces at a line's box (x_min, y_min, x_max, y_max) that are small beside its letters.
+
+        Args:
+          angle_deg: how far the line is turned counter-clockwise.
+        """
         size = self.boxes[:, 2:] - self.boxes[:, :2]
         short, long = size.min(axis=1), size.max(axis=1)
         is_small = (long <= 0.45 * letter_height_px) | ((short <= 0.25 * letter_height_px) & (long <= letter_height_px))
-        reach = max(2.0, 0.4 * letter_height_px)
+        side = max(2.0, 0.8 * letter_height_px)  # a fixed-width font leaves a wide gap before a colon
+        # The dot over a line of x-height letters belongs to it, the dots of the line below don't.
+        above, below = max(2.0, 0.3 * letter_height_px), max(1.0, 0.1 * letter_height_px)
+        left, top, right, bottom = {
+            0: (side, above, side, below),
+            90: (above, side, below, side),
+            180: (side, below, side, above),
+            270: (below, side, above, side),
+        }.get(angle_deg, (above, above, above, above))
         x_min, y_min, x_max, y_max = box
         is_near = (
-            (self.boxes[:, 0] < x_max + reach)
-            & (self.boxes[:, 2] > x_min - reach)
-            & (self.boxes[:, 1] < y_max + reach)
-            & (self.boxes[:, 3] > y_min - reach)
+            (self.boxes[:, 0] < x_max + right)
+            & (self.boxes[:, 2] > x_min - left)
+            & (self.boxes[:, 1] < y_max + bottom)
+            & (self.boxes[:, 3] > y_min - top)
         )
         return np.flatnonzero(self.may_be_mark & is_small & is_near).astype(np.int32)
 
 
 def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     """Return the ink of an image, uint8 [h, w, 3]."""
-    strength = _strength(rgb)
+    strength, contrast = _strength(rgb)
     nearby = cv2.dilate(strength, np.ones((9, 9), np.uint8))
     threshold = np.maximum(_LEAST_STRENGTH, (nearby * _RELATIVE_STRENGTH).astype(np.uint8))
     solid = (strength > threshold).astype(np.uint8)
-    rules = _rules(solid)
+    rules = _rules((contrast > threshold).astype(np.uint8))
     solid[rules > 0] = 0
     count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     x, y, width, height, area = (stats[:, column].astype(np.int32) for column in range(5))
@@ -93,6 +107,7 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
         & (height <= 14 * width)
         & ~is_rest
         & (fill >= 0.08)
+        & ~((fill < 0.22) & (long > 30) & (width > 1.6 * height))  # a stretch of a curve
         & ~is_blob
         & ~is_tick
         & ~is_dash
@@ -112,7 +127,8 @@ def _repeats(y: NDArray[np.int32], height: NDArray[np.int32], width: NDArray[np.
     return np.asarray(counts[index.ravel()] >= _DASHES_OF_A_RULE, np.bool_)
 
 
-def _strength(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _strength(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return (ink, contrast): the distance from the background, first without and then with the edges of fills."""
     square = np.ones((3, 3), np.uint8)
     spread = cv2.subtract(cv2.dilate(rgb, square), cv2.erode(rgb, square)).max(axis=2)
     flat = (spread <= _FLAT_RANGE).astype(np.uint8)
@@ -134,7 +150,20 @@ def _strength(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     else:
         small = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         paper = cv2.resize(cv2.medianBlur(small, 31), (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.absdiff(rgb, paper.astype(np.uint8)).max(axis=2), np.uint8)
+    paper = paper.astype(np.uint8)
+    contrast = np.asarray(cv2.absdiff(rgb, paper).max(axis=2), np.uint8)
+    # A pixel on the edge between two fills is a blend of their colours, not ink.
+    around = np.ones((5, 5), np.uint8)
+    lightest, darkest = cv2.dilate(paper, around), cv2.erode(paper, around)
+    is_edge = (lightest != darkest).any(axis=2)
+    start = darkest[is_edge].astype(np.float32)
+    way = lightest[is_edge].astype(np.float32) - start
+    offset = rgb[is_edge].astype(np.float32) - start
+    share = np.clip((offset * way).sum(axis=1) / np.square(way).sum(axis=1), 0, 1)
+    off_blend = np.abs(offset - share[:, None] * way).max(axis=1)
+    strength = contrast.copy()
+    strength[is_edge] = np.minimum(contrast[is_edge], off_blend.astype(np.uint8))
+    return strength, contrast
 
 
 def _rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from servers.vision.ink import Ink
 
 # All in letter heights of the taller of two neighbours.
 _WORD_GAP = 0.45  # letters of a word, any direction
-_LINE_GAP = 1.1  # words of a line
+_LINE_GAP = 1.4  # words of a line
 _SPLIT_GAP = 0.5
 _LEAST_LETTER_HEIGHT_PX = 4.0
 _LARGEST_HEIGHT_RATIO = 2.6  # "," is a mark; "a" beside "(" is about 1.9
@@ -49,6 +49,7 @@ def find_lines(ink: Ink) -> list[TextLine]:
             vertical.append(word)
         else:
             slanted.append((word, angle))
+    _turn_short_words(upright, vertical, boxes)
     if upright:
         members = np.concatenate(upright)
         lines += [_line(glyphs, members[row], boxes, 0.0) for row in _rows(boxes[members])]
@@ -59,11 +60,36 @@ def find_lines(ink: Ink) -> list[TextLine]:
     lines += [_line(glyphs, members, boxes, angle) for members, angle in _join_slanted(slanted, boxes)]
     lines = [line for line in lines if line.letter_height_px >= _LEAST_LETTER_HEIGHT_PX]
     # Points and dashes of large letters look like letters of their own, and are read with their line.
-    marks = [ink.marks_near(_bounds(ink, line), line.letter_height_px) for line in lines]
+    marks = [ink.marks_near(_bounds(ink, line), line.letter_height_px, round(line.angle_deg)) for line in lines]
     is_mark = np.zeros(len(ink.boxes), np.bool_)
     for pieces in marks:
         is_mark[pieces] = True
     return [line for line in lines if not is_mark[line.pieces].all()]
+
+
+def _turn_short_words(
+    upright: list[NDArray[np.int64]], vertical: list[NDArray[np.int64]], boxes: NDArray[np.float64]
+) -> None:
+    """Move words too short to show their direction ("a", "12") to the vertical ones that they stand in line with."""
+    while vertical:
+        columns = np.array([_around(boxes[word]) for word in vertical])
+        moved = []
+        for word in upright:
+            box = _around(boxes[word])
+            width = box[2] - box[0]
+            shared = np.minimum(columns[:, 2], box[2]) - np.maximum(columns[:, 0], box[0])
+            gap = np.maximum(columns[:, 1] - box[3], box[1] - columns[:, 3])
+            narrower = np.minimum(columns[:, 2] - columns[:, 0], width)
+            if len(word) < 3 and bool(((shared >= 0.6 * narrower) & (gap <= width)).any()):
+                moved.append(word)
+        if not moved:
+            return
+        vertical += moved
+        upright[:] = [word for word in upright if not any(word is other for other in moved)]
+
+
+def _around(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
 def _bounds(ink: Ink, line: TextLine) -> tuple[float, float, float, float]:
@@ -196,7 +222,12 @@ def _rows(boxes: NDArray[np.float64]) -> list[NDArray[np.int64]]:
         taller, lower = np.maximum(height[index], height[others]), np.minimum(height[index], height[others])
         gap = near[:, 0] - box[2]
         shared = np.minimum(box[3], near[:, 3]) - np.maximum(box[1], near[:, 1])
-        fits = (gap <= _LINE_GAP * taller) & (shared >= 0.5 * lower) & (taller <= _LARGEST_HEIGHT_RATIO * lower)
+        fits = (
+            (gap <= _LINE_GAP * taller)
+            & (gap >= -0.5 * lower)  # letters lean over each other; a label in a curve's box lies deeper
+            & (shared >= 0.5 * lower)
+            & (taller <= _LARGEST_HEIGHT_RATIO * lower)
+        )
         chosen = others[fits]
         pairs.append(np.stack([np.full(len(chosen), index, np.int64), chosen], axis=1))
     return _clusters(np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64), len(boxes))

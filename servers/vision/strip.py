@@ -47,7 +47,9 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     """
     height = line.letter_height_px
     letters = ink.boxes[line.pieces]
-    marks = ink.marks_near((*letters[:, :2].min(axis=0).tolist(), *letters[:, 2:].max(axis=0).tolist()), height)
+    marks = ink.marks_near(
+        (*letters[:, :2].min(axis=0).tolist(), *letters[:, 2:].max(axis=0).tolist()), height, angle_deg
+    )
     boxes = np.concatenate([letters, ink.boxes[marks]])
     x0, y0 = np.maximum(boxes[:, :2].min(axis=0) - 2, 0).tolist()
     x1, y1 = np.minimum(boxes[:, 2:].max(axis=0) + 2, ink.strength.shape[::-1]).tolist()

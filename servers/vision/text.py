@@ -146,7 +146,7 @@ def _misses_a_point(ink: Ink, reading: _Reading) -> bool:
     boxes = ink.boxes[reading.line.pieces]
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:].max(axis=0).tolist()
-    dots = ink.boxes[ink.marks_near((left, top, right, bottom), height)]
+    dots = ink.boxes[ink.marks_near((left, top, right, bottom), height, 0)]
     is_low = (dots[:, 1] > bottom - 0.5 * height) & (dots[:, 3] <= bottom + 0.3 * height)
     is_inside = (dots[:, 0] > left) & (dots[:, 2] < right) & (dots[:, 2] - dots[:, 0] <= 0.35 * height)
     return int((is_low & is_inside).sum()) > len(re.findall(r"[.,]", reading.text))
