@@ -80,7 +80,7 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     nearby = cv2.dilate(strength, np.ones((9, 9), np.uint8))
     threshold = np.maximum(_LEAST_STRENGTH, (nearby * _RELATIVE_STRENGTH).astype(np.uint8))
     solid = (strength > threshold).astype(np.uint8)
-    rules = _rules((contrast > threshold).astype(np.uint8))
+    rules = _rules((contrast > _LEAST_STRENGTH).astype(np.uint8))
     solid[rules > 0] = 0
     count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     x, y, width, height, area = (stats[:, column].astype(np.int32) for column in range(5))
@@ -94,12 +94,12 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     # Legend swatches, markers and small bars: compact, without holes, and thicker than strokes.
     is_blob = (short >= 6) & (long <= 2.5 * short) & (fill >= 0.74) & (core >= 0.4)
     # A short stroke at a rule is the tick of an axis, not the minus sign of its label.
-    touches_rule = np.bincount(labels[cv2.dilate(rules, np.ones((5, 5), np.uint8)) > 0], minlength=count) > 0
+    touches_rule = np.bincount(labels[cv2.dilate(rules, np.ones((7, 7), np.uint8)) > 0], minlength=count) > 0
     is_dash = (height <= 3) & (width > height) & (fill >= 0.8) & _repeats(y, height, width)
     # What is left of a gridline between two bars.
     has_rule = np.asarray(rules.max(axis=1) > 0)
     is_rest = (height <= 3) & (width >= 3 * height) & (fill >= 0.8) & has_rule[np.minimum(y, len(rules) - 1)]
-    is_tick = touches_rule & (short <= 3) & (long <= 12)
+    is_tick = touches_rule & (short <= 3) & (long <= 12) & (long > short + 1)  # a point is square
     is_glyph = (
         (long >= _LEAST_GLYPH_PX)
         & (long <= _LARGEST_GLYPH_PX)
