@@ -24,10 +24,11 @@ from sandbox.runners.base import Ending, Program
 from sandbox.runners.confined_process import ConfinedProcess
 from sandbox.runners.ending import ending_of
 from sandbox.runtime import Runtime
-from sandbox.uids import UidPool
+from sandbox.uids import Identity, UidPool
 from servers.kit.errors import NotReady
 
 _INSTALL = "install it (Debian, Ubuntu: apt-get install bubblewrap; Fedora: dnf install bubblewrap)"
+_SETPRIV = "/usr/bin/setpriv"
 _UID_INSIDE = "1000"
 # Address space is more than memory: what the data stack reserves and never touches. Measured with everything imported,
 # on one BLAS thread (November 2026): 357 MiB reserved, 180 MiB used.
@@ -73,7 +74,7 @@ class Bubblewrap:
                 process = ConfinedProcess(program.limits.output_kib * KIB, group)
                 try:
                     command, passed = self._command(process, program)
-                    process.launch(command, passed, identity)
+                    process.launch([*_become(identity), *command], passed)
                     await process.begin(self._order(program), program.limits.wall_time_s)
                     yield BubblewrapRun(process, group, program.limits)
                 finally:
@@ -167,6 +168,10 @@ async def find(policy: Policy, runtime: Runtime, hierarchy: Hierarchy | None, ui
     program = shutil.which("bwrap")
     if program is None:
         raise NotReady(f"bubblewrap is not on this machine: {_INSTALL}")
+    if os.geteuid() == 0 and shutil.which(_SETPRIV) is None:
+        raise NotReady(
+            f"{_SETPRIV} is not on this machine: install util-linux, or start the sandbox as an ordinary user"
+        )
     process = await asyncio.create_subprocess_exec(program, "--version", stdout=asyncio.subprocess.PIPE)
     answer, _ = await process.communicate()
     version = re.search(rb"\d+(\.\d+)+", answer)
@@ -180,6 +185,13 @@ async def find(policy: Policy, runtime: Runtime, hierarchy: Hierarchy | None, ui
         hierarchy=hierarchy,
         uids=uids,
     )
+
+
+def _become(identity: Identity) -> list[str]:
+    """Return the command that becomes an ordinary user before bubblewrap starts."""
+    if not identity.is_switched:
+        return []
+    return [_SETPRIV, "--reuid", str(identity.uid), "--regid", str(identity.gid), "--clear-groups", "--"]
 
 
 def _namespaces() -> list[str]:

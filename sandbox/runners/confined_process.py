@@ -21,7 +21,6 @@ from typing import Any
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, OutputChunk, OutputStream
 from sandbox.cgroups import Group
 from sandbox.runners.base import SandboxBroken
-from sandbox.uids import Identity
 
 _READ_BYTES = 65536
 _MAX_REPORT_BYTES = 65536
@@ -67,13 +66,14 @@ class ConfinedProcess:
         """The descriptors to pass inside: control, report, and the one on which bwrap tells its child's pid."""
         return self._inner_control.fileno(), self._inner_report, self._inner_status
 
-    def launch(self, command: Sequence[str], passed: Sequence[int], identity: Identity) -> None:
-        """Start the launcher with an empty environment."""
+    def launch(self, command: Sequence[str], passed: Sequence[int]) -> None:
+        """Start the launcher with an empty environment.
+
+        Nothing here may ask of subprocess what keeps it from vfork (user=, group=, preexec_fn): a plain fork runs
+        gRPC's fork handlers in the child, which now and then abort it.
+        """
         stdout, inner_stdout = self._pipe()
         stderr, inner_stderr = self._pipe()
-        as_whom: dict[str, Any] = {}
-        if identity.is_switched:
-            as_whom = {"user": identity.uid, "group": identity.gid, "extra_groups": []}
         self._launcher = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -83,7 +83,6 @@ class ConfinedProcess:
             env={},
             cwd="/",
             start_new_session=True,
-            **as_whom,
         )
         for fd in (inner_stdout, inner_stderr, self._inner_report, self._inner_status):
             self._close(fd)

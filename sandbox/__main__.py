@@ -1,0 +1,65 @@
+"""Starts the sandbox: `python -m sandbox`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import ValidationError
+
+from loupe.sandbox.v1.sandbox_pb2 import RunCodeResponse
+from loupe.sandbox.v1.sandbox_service_pb2_grpc import add_SandboxServiceServicer_to_server
+from sandbox import cgroups, policy, probe, runtime
+from sandbox.admission import TokenGate
+from sandbox.config import Settings
+from sandbox.lifetimes import Relays
+from sandbox.runners import bubblewrap
+from sandbox.service import Sandbox
+from sandbox.servicer import SandboxServicer
+from sandbox.uids import UidPool
+from servers.kit import config, serve
+from servers.kit.errors import NotReady
+from servers.kit.mesh import Mesh
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registration]:
+    """Find the runtime and the runner, and prove that a sandbox holds here before serving."""
+    try:
+        found = runtime.find(settings.runtime_dir)
+        chosen = policy.load(settings.policy_file)
+        uids = UidPool(settings.first_uid, settings.uid_count)
+    except runtime.RuntimeMissing as missing:
+        raise NotReady(str(missing)) from missing
+    except (OSError, ValueError, ValidationError) as error:
+        raise NotReady(f"LOUPE_SANDBOX_POLICY_FILE or LOUPE_SANDBOX_FIRST_UID: {error}") from error
+    hierarchy = cgroups.find()
+    if hierarchy:
+        hierarchy.sweep()
+    runner = await bubblewrap.find(chosen, found, hierarchy, uids)
+    await probe.prove(runner, chosen)
+    log.info(
+        "sandbox proven",
+        extra={"runner": f"{runner.name} {runner.version}", "enforced_by": sorted(set(runner.enforced_by.values()))},
+    )
+    sandbox = Sandbox(
+        runner=runner,
+        runtime=found,
+        policy=chosen,
+        gate=TokenGate(settings.keys.public("critic"), settings.keys.public("orchestrator")),
+        concurrent_runs=settings.concurrent_runs,
+        queued_runs=settings.queued_runs,
+        input_timeout_s=settings.input_timeout_s,
+    )
+    relays: Relays[RunCodeResponse] = Relays()
+    try:
+        yield serve.Registration(add_SandboxServiceServicer_to_server, SandboxServicer(sandbox, relays))
+    finally:
+        await relays.close()
+
+
+if __name__ == "__main__":
+    serve.run("sandbox", config.load(Settings), build)

@@ -1,0 +1,93 @@
+"""Who may run: code with a valid token, once, and only as many programs at a time as there are places."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from loupe.sandbox.v1.sandbox_pb2 import RunSpec
+from servers.kit.errors import CodeNotAuthorized, Overloaded, TokenReplayed
+from servers.kit.tokens import CODE_TOKEN_LIFETIME_S, CodeClaims, verify_code_token
+
+# A token is accepted a little beyond its end (clocks differ), so its jti is remembered longer than that.
+_REMEMBERED_BEYOND_S = 60
+
+
+class TokenGate:
+    """Checks the tokens of a run; each lets one run through."""
+
+    def __init__(
+        self, critic_key: Ed25519PublicKey, approval_key: Ed25519PublicKey, now: Callable[[], float] = time.time
+    ) -> None:
+        self._critic_key = critic_key
+        self._approval_key = approval_key
+        self._now = now
+        # What an earlier process of this service let through is not known here: its tokens are refused.
+        self._opened_s = int(now())
+        self._used: dict[str, float] = {}
+
+    def admit(self, spec: RunSpec) -> CodeClaims:
+        """Return the claims under which exactly this source may run now, and use its tokens up.
+
+        Raises:
+          CodeNotAuthorized: the critic's token, or the approval it asks for, is missing, forged, expired, for other
+            code or for another step.
+          TokenReplayed: one was used before.
+        """
+        code_sha256 = hashlib.sha256(spec.source.encode()).hexdigest()
+        claims = verify_code_token(spec.critic_token, self._critic_key, code_sha256=code_sha256, issuer="critic")
+        tokens = [claims]
+        if claims.needs_approval:
+            approval = verify_code_token(
+                spec.approval_token, self._approval_key, code_sha256=code_sha256, issuer="orchestrator"
+            )
+            if (approval.job_id, approval.step, approval.attempt) != (claims.job_id, claims.step, claims.attempt):
+                raise CodeNotAuthorized("the approval is for another step than the critic's token")
+            tokens.append(approval)
+        for token in tokens:
+            if f"{token.issuer}/{token.jti}" in self._used:
+                raise TokenReplayed(f"the token from the {token.issuer} was used before: ask for a new one")
+            if token.expire_time_s - CODE_TOKEN_LIFETIME_S < self._opened_s:
+                raise TokenReplayed(f"the token from the {token.issuer} is older than this sandbox: ask for a new one")
+        self._forget()
+        for token in tokens:
+            self._used[f"{token.issuer}/{token.jti}"] = token.expire_time_s + _REMEMBERED_BEYOND_S
+        return claims
+
+    def _forget(self) -> None:
+        now = self._now()
+        for jti in [jti for jti, until in self._used.items() if until < now]:
+            del self._used[jti]
+
+
+class Places:
+    """A bounded number of runs, and a bounded number that wait."""
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self._running = running
+        self._waiting = waiting
+        self._free = asyncio.Semaphore(running)
+        self._present = 0
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[None]:
+        """Hold a place for as long as the context lasts, waiting for it in turn.
+
+        Raises:
+          Overloaded: everything is taken, the queue too.
+        """
+        if self._present >= self._running + self._waiting:
+            raise Overloaded(
+                f"{self._running} programs run and {self._waiting} wait: every place is taken", retry_after_s=5.0
+            )
+        self._present += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._present -= 1

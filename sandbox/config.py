@@ -1,0 +1,39 @@
+"""What the operator sets, read once from LOUPE_SANDBOX_*."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from sandbox import runtime
+from servers.kit.config import ServerSettings
+
+
+class Settings(ServerSettings):
+    """The sandbox's settings. Limits and policy are data of their own, in the policy file."""
+
+    model_config = SettingsConfigDict(env_prefix="LOUPE_SANDBOX_")
+
+    runtime_dir: Path = Field(default_factory=runtime.default_directory)
+    """Where `python -m sandbox.runtime build` put the environment that programs run on; every uid must be able to
+    read it. Default: /var/lib/loupe/runtime for root, else ~/.local/share/loupe/runtime."""
+
+    policy_file: Path | None = None
+    """Limits and policy in place of the shipped sandbox/policy.json."""
+
+    concurrent_runs: int = Field(default=2, ge=1, le=128)
+    """Programs that run at one time."""
+
+    queued_runs: int = Field(default=4, ge=0, le=1000)
+    """Programs that wait for a place; more are answered RESOURCE_EXHAUSTED."""
+
+    input_timeout_s: float = Field(default=30.0, gt=0)
+    """Time in which the input files of a run must have arrived."""
+
+    first_uid: int = Field(default=60706, ge=1)
+    """First of the uids that sandboxes get when the service runs as root. Accounts of the machine are left out."""
+
+    uid_count: int = Field(default=256, ge=1, le=65536)
+    """How many such uids there are; at least as many as concurrent runs."""

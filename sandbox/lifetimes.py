@@ -1,0 +1,70 @@
+"""Keeps a run's cleanup whole, and its life no longer than its call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_QUEUED_ITEMS = 8
+
+
+async def to_the_end(work: Awaitable[T]) -> T:
+    """Return what the work returns; a cancellation that arrives meanwhile is raised after the work has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+class Relays(Generic[T]):
+    """Runs each call's generator in a task of its own.
+
+    A generator that is suspended in `yield` when its call is cancelled learns of it only when it is collected as
+    garbage; a task learns at once. A slow reader holds the task back: at most a few items wait.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def relay(
+        self, items: AsyncGenerator[T, None], when_over: Callable[[Callable[[object], object]], None]
+    ) -> AsyncIterator[T]:
+        """Yield the items.
+
+        Args:
+          when_over: registers a callback for the end of the call, whatever ends it.
+        """
+        queue: asyncio.Queue[T | None] = asyncio.Queue(_QUEUED_ITEMS)
+        task = asyncio.create_task(self._pump(items, queue))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        when_over(lambda _: task.cancel())
+        try:
+            while (item := await queue.get()) is not None:
+                yield item
+            await task
+        finally:
+            task.cancel()
+
+    async def _pump(self, items: AsyncGenerator[T, None], queue: asyncio.Queue[T | None]) -> None:
+        async with aclosing(items):
+            try:
+                async for item in items:
+                    await queue.put(item)
+            except Exception:
+                await queue.put(None)
+                raise
+        await queue.put(None)
+
+    async def close(self) -> None:
+        """Cancel every task and wait until all have cleaned up."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

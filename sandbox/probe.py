@@ -1,0 +1,57 @@
+"""Makes one real sandbox before the service serves: what a machine allows is tried, not assumed."""
+
+from __future__ import annotations
+
+from loupe.sandbox.v1.sandbox_pb2 import Limits
+from sandbox import limits
+from sandbox.policy import Policy
+from sandbox.runners.base import Program, Runner, SandboxBroken
+from servers.kit.errors import NotReady
+
+# Ends with 0 only if the data stack imports and nothing outside can be reached or changed.
+_PROGRAM = b"""
+import os, socket
+import numpy
+for attempt in (
+    lambda: open("/proc/sys/kernel/core_pattern", "w"),
+    lambda: open("/runtime/probe", "w"),
+    lambda: os.mkdir("/probe"),
+    lambda: socket.create_connection(("192.0.2.1", 80), timeout=1),
+):
+    try:
+        attempt()
+    except OSError:
+        continue
+    raise SystemExit("something was allowed that must not be")
+with open("/proc/self/status") as file:
+    status = dict(line.split(":", 1) for line in file)
+assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0, "capabilities are left"
+assert status["Seccomp"].strip() == "2" and status["NoNewPrivs"].strip() == "1", "no system call filter"
+"""
+
+_REMEDY = (
+    "the sandbox needs unprivileged user namespaces: on the host set sysctl kernel.unprivileged_userns_clone=1 "
+    "(Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04 and later) and user.max_user_namespaces "
+    "above 0; in a container use a seccomp and AppArmor profile that allow unshare and mount (Docker: --security-opt "
+    "seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)"
+)
+
+
+async def prove(runner: Runner, policy: Policy) -> None:
+    """Return if a program really runs confined here.
+
+    Raises:
+      NotReady: it does not; the message holds what went wrong and what helps.
+    """
+    resolved = limits.resolve(Limits(), policy.limits)
+    written = b""
+    try:
+        async with runner.start(Program(source=_PROGRAM, seed=0, limits=resolved)) as run:
+            async for chunk in run.output():
+                written += chunk.data
+            ending = await run.ending()
+    except (SandboxBroken, OSError) as error:
+        raise NotReady(f"{runner.name} can't make a sandbox on this machine ({error}): {_REMEDY}") from error
+    if ending.exit_code != 0:
+        reason = written.decode(errors="replace").strip()[-500:] or f"exit code {ending.exit_code}"
+        raise NotReady(f"a sandbox of {runner.name} does not hold on this machine: {reason}")
