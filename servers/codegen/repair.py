@@ -25,9 +25,9 @@ def repair(request: pb.RepairCodeRequest, library: Library) -> str:
             return spared
     for analysis, drawing in _simpler(request.analysis):
         candidate = assemble(list(request.figures), analysis, library, drawing)
-        if _weight(candidate) < _weight(request.source) or _is_foreign(request.source):
-            if candidate != request.source:
-                return candidate
+        is_simpler = _weight(candidate) < _weight(request.source) or _is_foreign(request.source)
+        if is_simpler and candidate != request.source:
+            return candidate
     return assemble(list(request.figures), _last_operation(request.analysis), library, Drawing.TEXT)
 
 

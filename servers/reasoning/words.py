@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[^\W\d_]+|[<>=≥≤%$€£+*]")
+_TOKEN = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[^\W\d_]+(?:\d{1,2}(?!\d))?|[<>=≥≤%$€£+*]")
 _SHORT_YEAR = re.compile(r"['’‘`]\s?(\d\d)(?!\d)")
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november")
 MONTHS = {name[:3]: place for place, name in enumerate((*_MONTHS, "december"), start=1)}
@@ -89,7 +89,7 @@ def is_same(first: str, second: str) -> bool:
 
 
 def edit_distance(first: str, second: str, limit: int) -> int:
-    """Return the letters inserted, left out, replaced or swapped with a neighbour; some number above the limit if above."""
+    """Return the letters inserted, left out, replaced or swapped with a neighbour; limit + 1 if above."""
     rows: list[list[int]] = [list(range(len(second) + 1))]
     for i, letter in enumerate(first, start=1):
         row = [i]

@@ -1,6 +1,6 @@
 """Drawing: the figure again, what the answer stands on in a strong colour. The same values give the same bytes."""
 
-import matplotlib.pyplot as plt
+import matplotlib
 import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -74,9 +74,9 @@ def draw_text(text: str, path: str) -> None:
 
 def canvas(title: str) -> tuple[Figure, Axes]:
     """Return an empty chart with its title."""
-    plt.switch_backend("Agg")
-    plt.rcParams["font.family"] = "DejaVu Sans"
-    figure, axes = plt.subplots(figsize=(8, 5), dpi=100, layout="constrained")
+    matplotlib.rcParams["font.family"] = "DejaVu Sans"
+    figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
     axes.set_title(plain(title)[:90])
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -98,7 +98,6 @@ def label_axes(axes: Axes, names: list[str], kind: str) -> None:
 def save(figure: Figure, path: str) -> None:
     """Write the chart without the name and version of what drew it."""
     figure.savefig(path, metadata={"Software": None})
-    plt.close(figure)
 
 
 def shortened(name: str) -> str:

@@ -1,0 +1,35 @@
+"""loupe.codegen.v1 over an engine."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from loupe.codegen.v1.codegen_pb2 import (
+    GenerateCodeRequest,
+    GenerateCodeResponse,
+    Program,
+    RepairCodeRequest,
+    RepairCodeResponse,
+)
+from loupe.codegen.v1.codegen_service_pb2_grpc import CodegenServiceServicer
+from servers.codegen.engines.base import CodeEngine
+
+
+class CodegenServicer(CodegenServiceServicer):
+    """Answers with what its engine writes."""
+
+    def __init__(self, engine: CodeEngine) -> None:
+        self._engine = engine
+
+    async def GenerateCode(self, request: GenerateCodeRequest, context: Any) -> GenerateCodeResponse:
+        """Return a program for an analysis."""
+        return GenerateCodeResponse(program=_program(await self._engine.write(request)), engine=self._engine.identity)
+
+    async def RepairCode(self, request: RepairCodeRequest, context: Any) -> RepairCodeResponse:
+        """Return the program changed after a failure."""
+        return RepairCodeResponse(program=_program(await self._engine.repair(request)), engine=self._engine.identity)
+
+
+def _program(source: str) -> Program:
+    return Program(source=source, sha256=hashlib.sha256(source.encode()).hexdigest())

@@ -1,0 +1,221 @@
+"""Mentions: which series and categories of a figure a question names, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from servers.reasoning.colors import COLOR_NAMES, SHADES, named_series
+from servers.reasoning.grid import Grid
+from servers.reasoning.lexicon import GRAMMAR_LABELS, KNOWN, MARKS, TIME_NOUNS, TOTALS
+from servers.reasoning.times import are_times, in_time_order, year_of
+from servers.reasoning.words import Word, is_same, split
+
+Dimension = Literal["series", "category"]
+_JOINTS = frozenset(
+    {"and", "to", "of", "the", "in", "or", "for", "a", "an", "at", "by", "on", "%", "*", "+", "year", "old"}
+)
+_CUES = frozenset(
+    {"said", "say", "saying", "choosing", "choose", "chose", "answered", "answer", "responded", "response", "option"}
+    | {"category", "for", "with", "of", "is", "wa", "and", "in", "than", "to", "or"}
+)
+_FIRST = frozenset(
+    {"first", "leftmost", "upper", "top", "topmost", "earliest", "oldest", "starting", "initial", "uppermost"}
+)
+_LAST = frozenset(
+    {"last", "rightmost", "bottom", "bottommost", "latest", "final", "recent", "ending", "newest", "lowermost"}
+)
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Words of the question, from start to before end, that name items of one dimension."""
+
+    dimension: Dimension
+    names: tuple[str, ...]
+    start: int
+    end: int
+    ends: tuple[str, str] | None = None
+    """First and last of a range: "from 2010 to 2015"."""
+
+
+def find_mentions(words: Sequence[Word], grid: Grid) -> list[Mention]:
+    """Return the mentions in order of place; none overlap."""
+    finder = _Finder(words, grid)
+    finder.find_whole(exact=True)
+    finder.find_years()
+    finder.find_colors()
+    finder.find_places()
+    finder.find_whole(exact=False)
+    finder.find_parts()
+    return _with_ranges(words, sorted(finder.found, key=lambda mention: mention.start), grid)
+
+
+class _Finder:
+    """Looks for names from the surest kind to the least; a word found once is not looked at again."""
+
+    def __init__(self, words: Sequence[Word], grid: Grid) -> None:
+        self.words = words
+        self.grid = grid
+        self.free = [True] * len(words)
+        self.found: list[Mention] = []
+        self.names: list[tuple[Dimension, str, list[str]]] = []
+        if not grid.is_single:
+            self.names += [("series", name, _keys(name)) for name in grid.series]
+        self.names += [("category", name, _keys(name)) for name in grid.categories]
+
+    def _take(self, dimension: Dimension, names: tuple[str, ...], start: int, end: int) -> None:
+        self.found.append(Mention(dimension, names, start, end))
+        self.free[start:end] = [False] * (end - start)
+
+    def find_whole(self, exact: bool) -> None:
+        """Find names all of whose words stand in the question, in order, the longest first."""
+        taken = {(mention.dimension, name) for mention in self.found for name in mention.names}
+        for dimension, name, keys in sorted(self.names, key=lambda entry: -len(entry[2])):
+            if exact or (dimension, name) not in taken:
+                for start in range(len(self.words)):
+                    end = self._match(keys, start, exact)
+                    if end and self._is_meant(keys, name, start, end):
+                        self._take(dimension, (name,), start, end)
+
+    def _match(self, keys: list[str], start: int, exact: bool) -> int | None:
+        place = start
+        for index, key in enumerate(keys):
+            while (
+                index and place < len(self.words) and self.words[place].key in _JOINTS and self.words[place].key != key
+            ):
+                place += 1
+            if place >= len(self.words) or not self.free[place]:
+                return None
+            word = self.words[place]
+            if word.key != key and (exact or word.key in KNOWN or not is_same(word.key, key)):
+                return None
+            place += 1
+        return place
+
+    def _is_meant(self, keys: list[str], name: str, start: int, end: int) -> bool:
+        """Return whether a name that is a word of grammar stands for the item."""
+        if len(keys) > 1 or keys[0] not in GRAMMAR_LABELS | MARKS:
+            return True
+        word = self.words[start]
+        before = self.words[start - 1].key if start else ""
+        after = self.words[end].key if end < len(self.words) else ""
+        if start and word.text == name.split()[0] and word.is_capital:
+            return True
+        return (
+            before in _CUES
+            and (after in ("", "in", "and", "than", "to", "category", "or", "option", "?"))
+            and start > 1
+        )
+
+    def find_years(self) -> None:
+        """Find years that stand for the categories of that year: "2020" for each of its months."""
+        for place, word in enumerate(self.words):
+            if self.free[place] and word.is_year:
+                names = tuple(name for name in self.grid.categories if year_of(name) == int(word.text))
+                if names:
+                    self._take("category", names, place, place + 1)
+
+    def find_colors(self) -> None:
+        """Find colours that stand for a series: "the light blue bar"."""
+        for place, word in enumerate(self.words):
+            if not self.free[place] or word.key not in COLOR_NAMES:
+                continue
+            start = place - 1 if place and self.words[place - 1].key in SHADES and self.free[place - 1] else place
+            series = named_series(word.key, self.words[start].key if start < place else None, self.grid.colors)
+            if series and not self.grid.is_single:
+                end = place + 1
+                while end < len(self.words) and self.words[end].key in MARKS | {"color", "colour"}:
+                    end += 1
+                self._take("series", (series,), start, end)
+
+    def find_places(self) -> None:
+        """Find items meant by where they stand: "the rightmost bar", "the last year"."""
+        categories = self.grid.categories
+        if not categories:
+            return
+        timed = in_time_order(categories) if are_times(categories) else categories
+        for place, word in enumerate(self.words[:-1]):
+            after = self.words[place + 1].key
+            is_time = after in TIME_NOUNS
+            if not self.free[place] or not (after in ("bar", "column", "row", "point", "segment", "group") or is_time):
+                continue
+            ordered = timed if is_time and are_times(categories) else categories
+            if word.key in _FIRST:
+                self._take("category", (ordered[0],), place, place + 2)
+            elif word.key in _LAST:
+                self._take("category", (ordered[-1],), place, place + 2)
+                if word.key == "rightmost" and not self.grid.is_single:
+                    self.found.append(Mention("series", (self.grid.series[-1],), place, place + 2))
+
+    def find_parts(self) -> None:
+        """Find names that one of their words tells from all others: "petrol" for "Medium car (petrol)"."""
+        for dimension in ("series", "category"):
+            taken = {name for mention in self.found if mention.dimension == dimension for name in mention.names}
+            wholes = {name for kind, name, keys in self.names if kind == dimension and TOTALS & set(keys)}
+            taken |= wholes
+            entries = [(name, keys) for kind, name, keys in self.names if kind == dimension and name not in taken]
+            for start, end, name in list(self._parts(entries, self._all_keys(dimension))):
+                if all(self.free[start:end]):
+                    self._take("series" if dimension == "series" else "category", (name,), start, end)
+
+    def _all_keys(self, dimension: str) -> list[tuple[str, list[str]]]:
+        return [(name, keys) for kind, name, keys in self.names if kind == dimension]
+
+    def _parts(
+        self, entries: list[tuple[str, list[str]]], everything: list[tuple[str, list[str]]]
+    ) -> Iterator[tuple[int, int, str]]:
+        about = {word.key for text in self.grid.texts for word in split(text)}
+        for place, word in enumerate(self.words):
+            if not self.free[place] or word.key in KNOWN or len(word.key) < 3 or word.is_year:
+                continue
+            owners = [name for name, keys in everything if any(is_same(word.key, key) for key in keys)]
+            own = [(name, keys) for name, keys in entries if name in owners]
+            if len(own) == 1 and len(owners) == 1 and (word.key not in about or word.is_capital):
+                name, keys = own[0]
+                present = [key for key in keys if any(is_same(other.key, key) for other in self.words)]
+                if word.is_capital or len(present) >= 0.3 * len(keys):
+                    yield place, place + 1, name
+
+
+def _keys(name: str) -> list[str]:
+    words = split(name)
+    keys = [word.key for word in words if word.key not in _JOINTS and word.key not in "<>=≥≤%$€£+*"]
+    return keys or [word.key for word in words] or [name.lower()]
+
+
+def _with_ranges(words: Sequence[Word], mentions: list[Mention], grid: Grid) -> list[Mention]:
+    """Return the mentions, two ends of a range of times as one: "from 2010 to 2015", "since 2010", "2010-2015"."""
+    ordered = {
+        dimension: in_time_order(names) if are_times(names) else []
+        for dimension, names in (("series", grid.series), ("category", grid.categories))
+    }
+    ranged: list[Mention] = []
+    for mention in mentions:
+        timed = ordered[mention.dimension]
+        before = ranged[-1] if ranged else None
+        if timed and before and before.ends is None and before.dimension == mention.dimension:
+            opening = words[before.start - 1].key if before.start else ""
+            joint = [word.key for word in words[before.end : mention.start] if word.key not in ("the", "year", "in")]
+            closes = joint in (["to"], ["until"], ["till"], ["through"], ["up", "to"])
+            if closes or (joint in (["and"], []) and opening == "between"):
+                first, last = sorted((timed.index(before.names[0]), timed.index(mention.names[-1])))
+                start = before.start - 1 if opening in ("from", "between") else before.start
+                ends = (before.names[0], mention.names[-1])
+                ranged[-1] = Mention(mention.dimension, tuple(timed[first : last + 1]), start, mention.end, ends)
+                continue
+        ranged.append(_open_range(words, mention, timed) if timed else mention)
+    return ranged
+
+
+def _open_range(words: Sequence[Word], mention: Mention, timed: list[str]) -> Mention:
+    opening = words[mention.start - 1].key if mention.start else ""
+    first, last = timed.index(mention.names[0]), timed.index(mention.names[-1])
+    names = {
+        "since": timed[first:],
+        "after": timed[last + 1 :],
+        "before": timed[:first],
+        "until": timed[: last + 1],
+    }.get(opening)
+    return Mention(mention.dimension, tuple(names), mention.start - 1, mention.end) if names else mention

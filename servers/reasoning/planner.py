@@ -1,0 +1,103 @@
+"""The planner: the next action, as a function of the goal and of what was done.
+
+    nothing seen     read_figures, for each input in turn
+    all seen         write_code with the analysis of the question, or finish where there is none
+    code written     review_code; approved: run_code; denied: repair_code
+    run              finish with the program's answer; where it failed or gave none: repair_code
+
+The orchestrator inserts the reviews and the runs and limits the repairs; the planner knows them all, so that it can be
+asked at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loupe.reasoning.v1 import reasoning_pb2 as pb
+from loupe.reasoning.v1.analysis_pb2 import Analysis, OperationKind
+from loupe.sandbox.v1.sandbox_pb2 import OUTCOME_COMPLETED
+from loupe.type.v1.answer_pb2 import ANSWER_STATUS_UNANSWERABLE, ANSWER_STATUS_UNSPECIFIED, Answer
+from loupe.type.v1.figure_pb2 import FIDELITY_FAIL, Figure
+from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
+from servers.reasoning.understanding import Refusal, understand
+
+Step = tuple[str, pb.Action]
+"""The thought and the action."""
+
+
+def next_step(goal: pb.Goal, turns: Sequence[pb.Turn]) -> Step:
+    """Return what to do next, and why. The same arguments give the same step."""
+    seen = [turn.observation.figures for turn in turns if turn.observation.HasField("figures")]
+    read = sum(turn.action.HasField("read_figures") for turn in turns)
+    if read < len(goal.inputs):
+        which = "the image" if len(goal.inputs) == 1 else f"image {read + 1} of {len(goal.inputs)}"
+        return f"Read the charts and tables of {which}.", pb.Action(read_figures=pb.ReadFigures(file=goal.inputs[read]))
+    coded = [
+        turn
+        for turn in turns
+        if turn.action.WhichOneof("kind") in ("write_code", "review_code", "run_code", "repair_code")
+    ]
+    return _after_code(coded[-1]) if coded else _first_code(goal, seen)
+
+
+def _first_code(goal: pb.Goal, seen: Sequence[AnalyzeImageResponse]) -> Step:
+    figures = [figure for image in seen for figure in image.figures]
+    usable = [figure for figure in figures if figure.fidelity != FIDELITY_FAIL]
+    if not usable:
+        return _unanswerable(_why_nothing(seen, figures))
+    texts = [text for image in seen for text in (image.caption, *(block.text for block in image.text_blocks))]
+    result = understand(goal.question, usable, texts)
+    if isinstance(result, Refusal):
+        return _unanswerable(result.reason)
+    return _plan_in_words(result), pb.Action(write_code=pb.WriteCode(analysis=result))
+
+
+def _after_code(turn: pb.Turn) -> Step:
+    observation = turn.observation
+    if observation.HasField("code"):
+        sha256 = observation.code.code_sha256
+        return "Have the code reviewed before it runs.", pb.Action(review_code=pb.ReviewCode(code_sha256=sha256))
+    if observation.HasField("verdict"):
+        sha256 = observation.verdict.code_sha256
+        if observation.verdict.is_approved:
+            return "The code is approved: run it.", pb.Action(run_code=pb.RunCode(code_sha256=sha256))
+        rules = ", ".join(dict.fromkeys(one.rule for one in observation.verdict.findings if one.is_blocking))
+        return f"The review denied the code ({rules}): repair it.", _repair(sha256)
+    run = observation.run
+    if run.result.outcome == OUTCOME_COMPLETED and run.answer.status != ANSWER_STATUS_UNSPECIFIED:
+        return "The program gave an answer.", pb.Action(finish=pb.Finish(answer=run.answer))
+    if run.result.outcome == OUTCOME_COMPLETED:
+        return "The program ran but left no valid answer: repair it.", _repair(run.code_sha256)
+    error = run.result.error.type or "it did not finish"
+    return f"The program failed ({error}): repair it.", _repair(run.code_sha256)
+
+
+def _repair(code_sha256: str) -> pb.Action:
+    return pb.Action(repair_code=pb.RepairCode(code_sha256=code_sha256))
+
+
+def _unanswerable(reason: str) -> Step:
+    text = f"This can't be answered from what was read: {reason}."
+    answer = Answer(status=ANSWER_STATUS_UNANSWERABLE, text=text[:8000], reason=reason[:1000])
+    return "What was read does not hold the answer.", pb.Action(finish=pb.Finish(answer=answer))
+
+
+def _why_nothing(seen: Sequence[AnalyzeImageResponse], figures: Sequence[Figure]) -> str:
+    doubts = [doubt.message for figure in figures for doubt in figure.reasons if doubt.message]
+    if figures:
+        return "the figures could not be read surely enough to be used as data" + (
+            f": {'; '.join(doubts[:5])}" if doubts else ""
+        )
+    reasons = [reason.rstrip(".") for image in seen for reason in image.reasons]
+    if reasons:
+        return f"no chart or table could be read: {'; '.join(reasons[:5])}"
+    has_text = any(image.text_blocks for image in seen)
+    return "no chart or table could be read" + ("; there is text only" if has_text else "")
+
+
+def _plan_in_words(analysis: Analysis) -> str:
+    kinds = [
+        OperationKind.Name(one.kind).removeprefix("OPERATION_KIND_").replace("_", " ").lower()
+        for one in analysis.operations
+    ]
+    return f"Write a program for it: {', '.join(kinds)}."

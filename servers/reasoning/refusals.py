@@ -1,0 +1,186 @@
+"""What a figure can't answer, and what an answer takes for granted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from servers.reasoning import lexicon as lex
+from servers.reasoning.colors import COLOR_NAMES
+from servers.reasoning.grid import Grid
+from servers.reasoning.parts import whole_names
+from servers.reasoning.question import Question
+from servers.reasoning.times import year_of
+from servers.reasoning.words import Word, is_same, split
+
+_CURRENCIES = {"dollar": "$", "usd": "$", "euro": "€", "eur": "€", "pound": "£", "gbp": "£", "yen": "¥", "rupee": "₹"}
+_WHY = (
+    r"\bhow come\b|\b(reason|reasons|explanation) (for|why|behind)\b|\bwhat (caused|causes|explains|led)\b"
+    r"|\bexplain why\b|\bbecause of what\b"
+)
+_AHEAD = (
+    r"\b(will|would)\b.*\b(be|reach|have|grow|become|increase|decrease|rise|fall)\b|\bgoing to\b"
+    r"|\bnext (year|month|quarter|decade)\b|\bin the future\b|\bexpect(ed)? to\b"
+)
+_ADVICE = r"\b(should|recommend|advise|opinion on|do you think|best way)\b"
+_BEFORE_A_YEAR = frozenset(
+    {"in", "of", "for", "since", "from", "to", "and", "by", "during", "between", "until", "year", "after"}
+)
+_BEFORE_A_YEAR |= frozenset({"before", "than", "or", "till", "through"})
+
+
+def outside_reason(question: Question, surroundings: Sequence[str]) -> str:
+    """Return why the question asks for what no reading of the figure can give; empty if it does not."""
+    known = _known(question, surroundings)
+    asks_why = question.keys[:1] == ["why"] or question.has_phrase(_WHY)
+    if asks_why and not known & {"reason", "cause", "explanation"}:
+        return "the figure says how much, not why"
+    asks_ahead = question.has(lex.FORECAST) or question.has_phrase(_AHEAD)
+    if asks_ahead and not known & (lex.FORECAST | {"expected"}) and not _named_times(question):
+        return "the figure holds what it shows, not a forecast"
+    if question.has_phrase(_ADVICE) and not known & {"should", "recommend"}:
+        return "the figure holds numbers, not advice"
+    if reason := _conversion(question):
+        return reason
+    if years := missing_years(question, known):
+        return f"it holds nothing for {', '.join(f'“{year}”' for year in years)}"
+    if color := unknown_color(question):
+        return f"no one series of the figure can be told by the colour “{color}”"
+    if names := _missing_names(question, known, surroundings):
+        return f"{', '.join(f'“{name}”' for name in names)} is not in the figure"
+    return ""
+
+
+def assumptions(question: Question, surroundings: Sequence[str]) -> list[str]:
+    """Return what the answer takes for granted: names that the figure does not print."""
+    known = _known(question, surroundings)
+    names = _strange_names(question, known)
+    names += [word.text for word in _years(question) if word.key not in known]
+    if not names:
+        return []
+    quoted = ", ".join(f"“{name}”" for name in names)
+    return [f"The figure does not name {quoted}; the answer takes it to be what the figure is about."]
+
+
+def contents(grid: Grid) -> str:
+    """Return what there is, for a person: names only, so that no number stands in it unquoted."""
+    parts = []
+    if len(grid.series) > 1 or grid.series_is_named:
+        parts.append(f"series {_quoted(grid.series)}")
+    parts.append(f"categories {_quoted(grid.categories)}")
+    return f"the figure has {' and '.join(parts)}"
+
+
+def missing_years(question: Question, known: set[str]) -> list[str]:
+    """Return the years asked about that the figure has not: neither as a time of its own nor in its texts."""
+    if not any(year_of(name) for names in (question.grid.categories, question.grid.series) for name in names):
+        printed = {key for key in known if key.isdigit() and len(key) == 4}
+        strange = [word.text for word in _years(question) if word.key not in known]
+        return strange if printed else []
+    return [word.text for word in _years(question) if word.key not in known]
+
+
+def _years(question: Question) -> list[Word]:
+    return [
+        word
+        for place, word in enumerate(question.words)
+        if word.is_year and question.keys[place] and place and question.words[place - 1].key in _BEFORE_A_YEAR
+    ]
+
+
+def unknown_color(question: Question) -> str:
+    """Return a colour that the question goes by and that no series answers to."""
+    for place, key in enumerate(question.keys[:-1]):
+        if key in COLOR_NAMES and question.keys[place + 1] in lex.MARKS and not question.grid.is_single:
+            return question.words[place].text
+    if question.has_phrase(r"\bwhat (is the )?colou?r\b|\bwhich colou?r\b") and not question.named("series"):
+        return "asked for"
+    return ""
+
+
+def _conversion(question: Question) -> str:
+    if question.has_phrase(r"\bconvert(ed)?\b"):
+        return "values are given in the figure's own unit only"
+    units = "".join(question.grid.units)
+    asked = {_CURRENCIES[key] for key in question.keys if key in _CURRENCIES}
+    known = {sign for sign in _CURRENCIES.values() if sign in units} | ({"$"} if "USD" in units else set())
+    if known and asked and not asked & known:
+        return f"values are given in {', '.join(sorted(known))} only"
+    return ""
+
+
+def _known(question: Question, surroundings: Sequence[str]) -> set[str]:
+    texts = [*question.grid.texts, *question.grid.series, *question.grid.categories, *surroundings]
+    return {word.key for text in texts for word in split(text)}
+
+
+def _named_times(question: Question) -> bool:
+    return question.time_dimension is not None and bool(question.named(question.time_dimension))
+
+
+def _content(question: Question) -> list[tuple[int, Word]]:
+    return [
+        (place, word)
+        for place, word in enumerate(question.words)
+        if question.keys[place] and word.key not in lex.KNOWN and word.number is None and len(word.key) > 2
+    ]
+
+
+def _strange_names(question: Question, known: set[str]) -> list[str]:
+    """Return the proper names of the question that the figure prints nowhere, neighbours joined."""
+    names: list[tuple[int, str]] = []
+    in_capitals = all(word.is_capital for word in question.words if len(word.text) > 3)
+    for place, word in _content(question):
+        is_proper = word.is_capital and place > 0 and not in_capitals
+        if is_proper and not any(is_same(word.key, key) for key in known):
+            if names and names[-1][0] == place - 1:
+                names[-1] = (place, f"{names[-1][1]} {word.text}")
+            else:
+                names.append((place, word.text))
+    return [name for _, name in names]
+
+
+def _missing_names(question: Question, known: set[str], surroundings: Sequence[str]) -> list[str]:
+    """Return the names without which the question has no answer here.
+
+    A name that the figure does not print may be what the whole figure is about, if the figure has no title and what else is
+    asked for is found. Where there is a title, it would say so.
+    """
+    strange = _strange_names(question, known)
+    if not strange:
+        return _unmatched_measure(question, known)
+    has_title = bool(question.grid.title)
+    found = bool(question.mentions) or question.has(lex.HIGH, lex.LOW, lex.SUM, lex.MEAN, lex.MEDIAN)
+    has_whole = bool(whole_names(question.grid.series))
+    open_dimension = not question.grid.is_single and not question.named("series") and not has_whole
+    measured = (question.grid.title, *question.grid.value_titles)
+    said = {word.key for text in measured for word in split(text)} - lex.PLAIN
+    overlaps = not said or any(is_same(key, other) for key in question.keys if key for other in said)
+    if has_title or not found or (open_dimension and not _is_ranked(question)):
+        return strange
+    return [] if overlaps else strange
+
+
+def _is_ranked(question: Question) -> bool:
+    return question.has(lex.HIGH, lex.LOW, lex.SUM, lex.MEAN, lex.MEDIAN, lex.TREND, lex.RISE, lex.FALL)
+
+
+def _unmatched_measure(question: Question, known: set[str]) -> list[str]:
+    """Return the words of what is asked for where none of them stands in a figure that says what it measures."""
+    said = (
+        {word.key for text in (*question.grid.texts, *question.grid.series) for word in split(text)}
+        - lex.PLAIN
+        - {"value"}
+    )
+    content = [word for _, word in _content(question)]
+    if not said or not content or any(is_same(word.key, key) for word in content for key in known):
+        return []
+    if question.named("series") and not question.grid.is_single:
+        return []
+    return [" ".join(word.text for word in content)] if len(content) <= 2 and question.grid.title else []
+
+
+def _quoted(names: Sequence[str]) -> str:
+    shown = [f"“{name}”" for name in names[:6]]
+    if len(names) > 7:
+        return f"{', '.join(shown)} … “{names[-1]}”"
+    return ", ".join(f"“{name}”" for name in names)

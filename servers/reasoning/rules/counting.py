@@ -1,0 +1,96 @@
+"""Counts: "how many countries are above 30", "how many bars are there"."""
+
+from __future__ import annotations
+
+from loupe.reasoning.v1 import analysis_pb2 as plan
+from loupe.reasoning.v1.analysis_pb2 import Filter, Operand, Operation
+from servers.reasoning import lexicon as lex
+from servers.reasoning.parts import Part, only, operand_of, read_part, selection_of, subject_of
+from servers.reasoning.question import Question
+from servers.reasoning.times import are_times
+from servers.reasoning.words import split as _split
+
+_COUNTS = (
+    r"\bhow many\b|\bcount (the|of|how)\b"
+    r"|\bnumber of (bars|countries|categories|lines|segments|years|groups|items|colou?rs|series)\b"
+)
+
+
+def find_count(question: Question) -> Operation | None:
+    """Return the count asked for; None where "how many" asks for a value ("how many students in 2019")."""
+    if not question.has_phrase(_COUNTS):
+        return None
+    part = read_part(question)
+    many = next((place for place, key in enumerate(question.keys) if key in ("many", "number", "count")), 0)
+    counted = _is_of_items(question, many)
+    part = only(part, filters=part.filters or compared_filter(question, part))
+    if not part.filters and not counted:
+        return None
+    selection = selection_of(question, only(part, superlatives=[], aggregates=[]))
+    if not part.filters and question.has_phrase(r"\bsame\b") and not part.has_items:
+        selection.has_twin = True
+    elif not part.filters and (sign := _direction(question)) and question.times:
+        selection.change = plan.CHANGE_ABSOLUTE
+        selection.filters.append(sign)
+        if not part.categories and question.times != question.grid.categories and question.time_dimension == "category":
+            selection.categories.extend(question.times)
+    elif not part.filters and (part.series or part.categories) and not counted:
+        return None
+    if not question.grid.is_single and not selection.change and not selection.has_twin:
+        asked = question.asked_dimension(many) or "category"
+        fixed = part.series if asked == "category" else part.categories
+        marks = {"bar", "segment", "value", "point"} & set(question.keys[many : many + 3])
+        if len(fixed) != 1 and not (marks and not part.filters and not part.has_items) and not (marks and part.filters):
+            selection.subject = subject_of(asked)
+            selection.combine = (
+                plan.AGGREGATE_SUM if question.has(lex.SUM) or question.grid.is_stacked else plan.AGGREGATE_MAX
+            )
+    return Operation(kind=plan.OPERATION_KIND_COUNT, operands=[Operand(selection=selection)])
+
+
+def compared_filter(question: Question, part: Part) -> list[Filter]:
+    """Return the threshold that is not a number: "above the average", "more than Canada"; takes Canada out of the part."""
+    for place, key in enumerate(question.keys):
+        if key not in lex.MORE | lex.FEWER:
+            continue
+        bound = read_part(question, place + 1)
+        if not bound.aggregates and not (bound.has_items and "than" in question.keys[place + 1 : place + 4]):
+            continue
+        if bound.superlatives or bound.filters:
+            continue
+        scope = read_part(question, 0, place)
+        part.series, part.categories = scope.series, scope.categories
+        if bound.aggregates and not bound.has_items:
+            bound.series, bound.categories = list(scope.series), list(scope.categories)
+        comparison = plan.COMPARISON_GREATER if key in lex.MORE else plan.COMPARISON_LESS
+        return [Filter(comparison=comparison, operand=operand_of(question, bound))]
+    return []
+
+
+def _is_of_items(question: Question, many: int) -> bool:
+    """Return whether what follows "how many" is items of the figure, not what it measures."""
+    following = [
+        key
+        for key in question.keys[many + 1 : many + 4]
+        if key and key not in ("different", "of", "the", "such", "type")
+    ]
+    noun = following[0] if following else ""
+    if noun in lex.TIME_NOUNS:
+        return question.time_dimension is not None
+    measured = {word.key for text in question.grid.value_titles for word in _split(text)}
+    if noun in measured and noun not in lex.MARKS:
+        return False
+    if noun in lex.MARKS | {"color", "colour", "item", "entity"}:
+        return True
+    named = {word.key for word in _split(question.grid.category_title)}
+    return (noun in lex.ITEM_NOUNS or noun in named) and not (
+        are_times(question.grid.categories) and question.grid.is_single and noun not in named
+    )
+
+
+def _direction(question: Question) -> Filter | None:
+    if question.has(lex.FALL):
+        return Filter(comparison=plan.COMPARISON_LESS, threshold=0.0)
+    if question.has(lex.RISE):
+        return Filter(comparison=plan.COMPARISON_GREATER, threshold=0.0)
+    return None

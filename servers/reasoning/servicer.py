@@ -1,0 +1,21 @@
+"""loupe.reasoning.v1 over an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loupe.reasoning.v1.reasoning_pb2 import DecideNextActionRequest, DecideNextActionResponse
+from loupe.reasoning.v1.reasoning_service_pb2_grpc import ReasoningServiceServicer
+from servers.reasoning.engines.base import ReasoningEngine
+
+
+class ReasoningServicer(ReasoningServiceServicer):
+    """Answers with what its engine decides."""
+
+    def __init__(self, engine: ReasoningEngine) -> None:
+        self._engine = engine
+
+    async def DecideNextAction(self, request: DecideNextActionRequest, context: Any) -> DecideNextActionResponse:
+        """Return the next action."""
+        thought, action = await self._engine.decide(request.goal, list(request.turns))
+        return DecideNextActionResponse(thought=thought, action=action, engine=self._engine.identity)
