@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
@@ -22,9 +23,17 @@ def render() -> str:
     shared = set(MeshSettings.model_fields)
     sections.append(_section("shared by all", MeshSettings, skip=set()))
     for module in (*(f"{service.module}.config" for service in SERVICES), *_OTHERS):
-        settings: type[MeshSettings] = importlib.import_module(module).Settings
+        settings = _settings_of(importlib.import_module(module))
         sections.append(_section(module.rpartition(".")[0], settings, skip=shared))
     return "\n".join(sections)
+
+
+def _settings_of(module: ModuleType) -> type[MeshSettings]:
+    return next(
+        found
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, MeshSettings) and found.__module__ == module.__name__
+    )
 
 
 def _section(title: str, settings: type[MeshSettings], skip: set[str]) -> str:
@@ -45,8 +54,10 @@ def _variable(settings: type[MeshSettings], name: str, field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True, validated_data={})
-    return "" if value is None else str(value)
+    # What a factory makes depends on the machine; the field's own text says what it is.
+    if field.default_factory is not None or field.default is None:
+        return ""
+    return str(field.default)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,28 @@
+"""Measures a mesh of its own and prints the table of docs/bench.md: `make bench`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from tests.bench import overhead, whole_job
+from tests.bench.table import print_table
+from tests.bench.world import world
+
+
+async def main() -> int:
+    """Measure everything once, side by side, and print it."""
+    async with world() as it:
+        rows = [
+            *it.start_rows,
+            *await overhead.hops(it),
+            *await overhead.critic(it),
+            *await overhead.sandbox(it),
+            *await whole_job.jobs(it),
+        ]
+    print_table(rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
