@@ -13,7 +13,7 @@ from servers.kit.config import load
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the file and return the exit status: 0, or 1 when Envoy refuses it."""
+    """Write the file and return the exit status: 0, or 1 where it can't be written or Envoy refuses it."""
     parser = argparse.ArgumentParser(
         prog="python -m gateway.envoy",
         description="Writes Envoy's configuration from the contracts and the environment.",
@@ -21,13 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it")
     parser.add_argument("--check", action="store_true", help="ask Envoy whether it would start with it")
     chosen = parser.parse_args(arguments)
-    chosen.out.write_text(as_yaml(bootstrap(load(GatewaySettings))))
-    if chosen.check:
-        try:
+    config = as_yaml(bootstrap(load(GatewaySettings)))
+    try:
+        chosen.out.write_text(config)
+        if chosen.check:
             validate(chosen.out)
-        except InvalidConfig as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
+    except (OSError, InvalidConfig) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

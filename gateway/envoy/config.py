@@ -64,7 +64,7 @@ class GatewaySettings(MeshSettings):
     """Concurrent connections of callers."""
 
     max_heap_mib: int = Field(default=512, ge=64)
-    """Memory of the gateway; at 95 % of it new requests are answered RESOURCE_EXHAUSTED."""
+    """Memory of the gateway; at 95 % of it new requests are refused, to be retried."""
 
     def timeout_s(self, server: str) -> float:
         """Return the longest time of a call to this server that does not stream."""

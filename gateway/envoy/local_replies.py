@@ -27,8 +27,8 @@ class _Reply:
     """GE: for all higher statuses too."""
     path: str = ""
     """Only for this path."""
-    flag: str = ""
-    """Only with this response flag, another of Envoy's words for the cause."""
+    cause: str = ""
+    """Only for this cause, in Envoy's word."""
     answer_status: int | None = None
     """The HTTP status to answer with in its place."""
     is_retryable: bool = False
@@ -57,7 +57,7 @@ _REPLIES = (
     _Reply(431, code_pb2.RESOURCE_EXHAUSTED, _TOO_LARGE, "the request's headers are larger than the gateway allows"),
     _Reply(
         *(503, code_pb2.RESOURCE_EXHAUSTED, _OVERLOADED, "the gateway is short of memory"),
-        flag="OM",
+        cause="overload",
         answer_status=429,
         is_retryable=True,
     ),
@@ -110,8 +110,16 @@ def _conditions(reply: _Reply) -> Iterator[dict[str, Any]]:
     yield {"status_code_filter": {"comparison": {"op": reply.comparison, "value": value}}}
     if reply.path:
         yield _header(":path", {"string_match": {"exact": reply.path}})
-    if reply.flag:
-        yield {"response_flag_filter": {"flags": [reply.flag]}}
+    if reply.cause:
+        yield {
+            "extension_filter": {
+                "name": "envoy.access_loggers.extension_filters.cel",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                    "expression": f'response.code_details == "{reply.cause}"',
+                },
+            }
+        }
 
 
 def _header(name: str, match: dict[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def _listening_address(admin_socket: Path) -> str | None:
     except (OSError, HTTPException):
         return None
     bound = statuses[0]["local_address"]["socket_address"]
-    return f"{bound['address']}:{bound['port_value']}"
+    host = f"[{bound['address']}]" if ":" in bound["address"] else bound["address"]
+    return f"{host}:{bound['port_value']}"
 
 
 def _ask(admin_socket: Path, path: str) -> bytes:

@@ -6,6 +6,7 @@ import socket
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -32,6 +33,11 @@ def test_a_configuration_that_envoy_refuses_is_told_in_envoys_words(tmp_path: Pa
 
     with pytest.raises(InvalidConfig, match="nme"):
         validate(config)
+
+
+def test_a_file_that_cannot_be_written_is_one_line_of_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--out", str(tmp_path / "missing" / "envoy.yaml")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_wrong_setting_ends_the_command_and_names_the_variable(
@@ -68,6 +74,14 @@ async def test_a_second_start_in_the_same_folder_works(tmp_path: Path) -> None:
     for _ in range(2):
         async with gateway_to(tmp_path, NOWHERE) as gateway:
             assert gateway.process.returncode is None
+
+
+async def test_an_ipv6_address_is_written_as_urls_want_it(tmp_path: Path) -> None:
+    async with gateway_to(tmp_path, NOWHERE, host="::1") as gateway, httpx.AsyncClient() as rest:
+        answer = await rest.get(f"{gateway.base_url}/healthz")
+
+    assert gateway.address.startswith("[::1]:")
+    assert answer.status_code == 200
 
 
 async def test_a_taken_port_stops_the_start_with_envoys_reason(tmp_path: Path) -> None:

@@ -6,17 +6,19 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.gateway_servers import JOB_ID, MISSING_JOB_ID, Upstreams, gateway_to, upstreams
+from gateway.envoy.process import running
+from tests.contract.gateway_servers import JOB_ID, MISSING_JOB_ID, Upstreams, gateway_to, settings_for, upstreams
 
 
 @pytest.fixture
 async def servers() -> AsyncIterator[Upstreams]:
-    async with upstreams() as running:
-        yield running
+    async with upstreams() as started:
+        yield started
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ async def rest(servers: Upstreams, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
         yield client
 
 
-def refusal(code: int, reason: str, message: str) -> dict[str, object]:
+def refusal(code: int, reason: str, message: str) -> dict[str, Any]:
     info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "loupe", "metadata": {}}
     return {"code": code, "message": message, "details": [info]}
 
@@ -187,6 +189,23 @@ async def test_a_call_without_a_deadline_ends_at_the_gateways_and_is_cancelled_a
     assert answer.json()["code"] == 4
     assert servers.critic.seconds_left is not None
     assert servers.critic.seconds_left <= 0.2
+
+
+async def test_a_gateway_short_of_memory_asks_callers_to_come_again(servers: Upstreams, tmp_path: Path) -> None:
+    # Less than the settings allow, and less than Envoy needs to start.
+    settings = settings_for(tmp_path, servers.address).model_copy(update={"max_heap_mib": 4})
+    async with (
+        running(settings) as gateway,
+        httpx.AsyncClient(base_url=gateway.base_url) as rest,
+        asyncio.timeout(20),
+    ):
+        while (answer := await rest.get("/v1/jobs")).status_code == 200:
+            pass
+
+    expected = refusal(8, "OVERLOADED", "the gateway is short of memory")
+    retry_info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "1s"}
+    assert answer.status_code == 429
+    assert answer.json() == {**expected, "details": [*expected["details"], retry_info]}
 
 
 async def test_the_key_and_a_fresh_request_id_reach_the_server_and_orders_to_envoy_do_not(

@@ -67,6 +67,12 @@ def test_a_server_without_traffic_is_checked_as_often_as_one_with(tmp_path: Path
     assert (check["interval"], check["no_traffic_interval"]) == ("2.0s", "2.0s")
 
 
+def test_health_counts_even_where_a_server_has_one_host_and_at_once() -> None:
+    common = cluster(GatewaySettings(), BY_NAME["files"])["common_lb_config"]
+
+    assert common == {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"}
+
+
 def test_each_server_has_its_own_time_limit_and_streams_have_none() -> None:
     settings = GatewaySettings(unary_timeout_s=30, vision_timeout_s=90)
 
