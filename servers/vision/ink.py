@@ -99,7 +99,8 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     # What is left of a gridline between two bars.
     has_rule = np.asarray(rules.max(axis=1) > 0)
     is_rest = (height <= 3) & (width >= 3 * height) & (fill >= 0.8) & has_rule[np.minimum(y, len(rules) - 1)]
-    is_tick = touches_rule & (short <= 3) & (long <= 12) & (long > short + 1)  # a point is square
+    is_end = (area <= 3) & (np.bincount(labels[cv2.dilate(rules, square) > 0], minlength=count) > 0)  # of a rule
+    is_tick = is_end | (touches_rule & (short <= 3) & (long <= 12) & (long >= 2 * short))  # a point is square
     is_glyph = (
         (long >= _LEAST_GLYPH_PX)
         & (long <= _LARGEST_GLYPH_PX)
@@ -168,10 +169,22 @@ def _strength(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uin
 
 def _rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the pixels of long thin straight lines: axes, gridlines, table rules."""
-    found = np.zeros_like(solid)
-    for along in ((_RULE_LENGTH_PX, 1), (1, _RULE_LENGTH_PX)):
-        line = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones(along[::-1], np.uint8))
-        across = np.ones((7, 1) if along[1] == 1 else (1, 7), np.uint8)
-        thick = cv2.morphologyEx(line, cv2.MORPH_OPEN, across)  # 7 px and more is a bar or a heavy letter, not a rule
-        found = cv2.bitwise_or(found, cv2.subtract(line, thick)).astype(np.uint8)
-    return found
+    upright = _horizontal_rules(solid)
+    turned = _horizontal_rules(np.ascontiguousarray(solid.T)).T
+    return np.asarray(np.maximum(upright, turned), np.uint8)
+
+
+def _horizontal_rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    line = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((1, _RULE_LENGTH_PX), np.uint8))
+    thick = cv2.morphologyEx(line, cv2.MORPH_OPEN, np.ones((7, 1), np.uint8))
+    line = cv2.subtract(line, thick).astype(np.uint8)  # 7 px and more is a bar or a heavy letter, not a rule
+    count, labels = cv2.connectedComponents(line, connectivity=8)
+    # The strokes of bold letters that touch make long runs too, with more ink right above or below.
+    other = cv2.subtract(solid, line)
+    beside = np.zeros(other.shape, np.bool_)
+    beside[4:] |= other[:-4] > 0
+    beside[:-4] |= other[4:] > 0
+    size = np.bincount(labels.ravel(), minlength=count)
+    crowded = np.bincount(labels[beside], minlength=count) > 0.4 * size
+    crowded[0] = True
+    return np.asarray(~crowded[labels], np.uint8)

@@ -153,8 +153,10 @@ def _misses_a_point(ink: Ink, reading: _Reading) -> bool:
 
 
 def _words(reading: _Reading, scale: int) -> list[Word]:
-    if len(reading.text) == 1 and not reading.text.isdigit() and reading.confidence < _LEAST_SINGLE_CONFIDENCE:
-        return []
+    if len(reading.text) == 1 and not reading.text.isdigit():
+        is_sign = not reading.text.isalpha() and reading.text not in "%$€£"  # alone: a piece of a curve, a marker
+        if is_sign or reading.confidence < _LEAST_SINGLE_CONFIDENCE:
+            return []
     if reading.confidence < _LEAST_CONFIDENCE:
         return []
     return [
