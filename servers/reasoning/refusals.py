@@ -149,7 +149,8 @@ def _missing_names(question: Question, known: set[str], surroundings: Sequence[s
     if not strange:
         return _unmatched_measure(question, known)
     has_title = bool(question.grid.title)
-    found = bool(question.mentions) or question.has(lex.HIGH, lex.LOW, lex.SUM, lex.MEAN, lex.MEDIAN)
+    has_number = any(word.number is not None and question.keys[at] for at, word in enumerate(question.words))
+    found = bool(question.mentions) or has_number or question.has(lex.HIGH, lex.LOW, lex.SUM, lex.MEAN, lex.MEDIAN)
     has_whole = bool(whole_names(question.grid.series))
     open_dimension = not question.grid.is_single and not question.named("series") and not has_whole
     measured = (question.grid.title, *question.grid.value_titles)

@@ -6,7 +6,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[^\W\d_]+(?:\d{1,2}(?!\d))?|[<>=≥≤%$€£+*]")
+_TOKEN = re.compile(
+    r"\d+(?!st|nd|rd|th)[^\W\d_]{3,}|\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[^\W\d_]+(?:\d{1,2}(?!\d))?|[<>=≥≤%$€£+*]"
+)
 _SHORT_YEAR = re.compile(r"['’‘`]\s?(\d\d)(?!\d)")
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november")
 MONTHS = {name[:3]: place for place, name in enumerate((*_MONTHS, "december"), start=1)}
@@ -54,7 +56,7 @@ def split(text: str) -> list[Word]:
 
 
 def _word(text: str) -> Word:
-    if text[0].isdigit():
+    if text[0].isdigit() and text[-1].isdigit():
         plain = text.replace(",", "")
         return Word(text, plain.rstrip("0").rstrip(".") if "." in plain else plain, float(plain))
     return Word(text, key_of(text))

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
 from enum import Enum
 
-from loupe.reasoning.v1.analysis_pb2 import Analysis
+from loupe.reasoning.v1.analysis_pb2 import Analysis, Operation
 from loupe.type.v1 import figure_pb2
 from loupe.type.v1.figure_pb2 import Figure
 from servers.codegen.programs.library import Library
 from servers.codegen.programs.operations import figure_of, write_operation
 
-_KINDS = {
-    figure_pb2.CHART_TYPE_HORIZONTAL_BAR: "horizontal",
-    figure_pb2.CHART_TYPE_HORIZONTAL_GROUPED_BAR: "horizontal",
-    figure_pb2.CHART_TYPE_STACKED_BAR: "stacked",
-    figure_pb2.CHART_TYPE_HORIZONTAL_STACKED_BAR: "stacked",
-    figure_pb2.CHART_TYPE_STACKED_AREA: "stacked",
-    figure_pb2.CHART_TYPE_LINE: "line",
-    figure_pb2.CHART_TYPE_AREA: "line",
-    figure_pb2.CHART_TYPE_PIE: "pie",
-    figure_pb2.CHART_TYPE_DONUT: "pie",
-    figure_pb2.CHART_TYPE_SCATTER: "scatter",
+_DRAWN_BY = {
+    figure_pb2.CHART_TYPE_HORIZONTAL_BAR: "draw_horizontal_bars",
+    figure_pb2.CHART_TYPE_HORIZONTAL_GROUPED_BAR: "draw_horizontal_bars",
+    figure_pb2.CHART_TYPE_STACKED_BAR: "draw_stacked_bars",
+    figure_pb2.CHART_TYPE_HORIZONTAL_STACKED_BAR: "draw_stacked_bars",
+    figure_pb2.CHART_TYPE_STACKED_AREA: "draw_stacked_bars",
+    figure_pb2.CHART_TYPE_LINE: "draw_lines",
+    figure_pb2.CHART_TYPE_AREA: "draw_lines",
+    figure_pb2.CHART_TYPE_PIE: "draw_pie",
+    figure_pb2.CHART_TYPE_DONUT: "draw_pie",
+    figure_pb2.CHART_TYPE_SCATTER: "draw_dots",
 }
 
 
@@ -34,31 +35,53 @@ class Drawing(Enum):
     TEXT = "the title alone"
 
 
-def assemble(figures: list[Figure], analysis: Analysis, library: Library, drawing: Drawing = Drawing.FULL) -> str:
+def assemble(
+    figures: Sequence[Figure],
+    analysis: Analysis,
+    library: Library,
+    drawing: Drawing = Drawing.FULL,
+    failure: str = "",
+) -> str:
     """Return the source of the program that carries out an analysis.
 
     The program is a function of the arguments. Names in the analysis are taken as they are: check them first.
+
+    Args:
+      failure: why the analysis can't be carried out after all; the program then writes the data and says so.
     """
     main_id = figure_of(analysis.operations[-1]) or figures[0].figure_id
     figure = next(one for one in figures if one.figure_id == main_id)
-    others = sorted(
-        {name for one in analysis.operations for name in _figures_of(one, figures[0].figure_id)} - {main_id}
-    )
-    arguments = ", ".join(["values", *(f"values_{name}" for name in others)])
+    named = {name for operation in analysis.operations for name in _figures_of(operation, figures[0].figure_id)}
+    others = [one for one in figures if one.figure_id in named - {main_id}]
+    arguments = ", ".join(["values", *(f"values_{other.figure_id}" for other in others)])
     steps = [
         write_operation(
             operation, _step_name(place, analysis), arguments, main_id, figures[0].figure_id, _title(figure)
         )
         for place, operation in enumerate(analysis.operations)
     ]
+    if failure:
+        steps = [_give_up(failure, arguments)]
     body = "\n\n\n".join([*steps, _main(analysis, figure, others, arguments, drawing)])
     parts = library.closure(body)
     constants = [part.text for part in parts if not part.text.startswith(("def ", "class "))]
     functions = [part.text for part in parts if part.text.startswith(("def ", "class "))]
-    program = "\n\n\n".join([*functions, body])
+    classes = [text for text in functions if text.startswith("class ")]
+    program = "\n\n\n".join([*classes, body, *(text for text in functions if text not in classes)])
     imports = "\n".join(library.imports_for("\n".join([*constants, program])))
     head = "\n\n".join([_docstring(analysis), imports, *(["\n".join(constants)] if constants else [])])
     return f"{head}\n\n\n{program}\n\n\nmain()\n"
+
+
+def _give_up(failure: str, arguments: str) -> str:
+    signature = ", ".join(f"{argument}: pd.DataFrame" for argument in arguments.split(", "))
+    return "\n".join(
+        [
+            f"def solve({signature}) -> dict:",
+            '    """Say that the computation failed before."""',
+            f"    raise Unanswerable({json.dumps(failure, ensure_ascii=False)})",
+        ]
+    )
 
 
 def _docstring(analysis: Analysis) -> str:
@@ -75,19 +98,19 @@ def _safe(text: str) -> str:
     return "".join(letter for letter in line if letter.isprintable())
 
 
-def _main(analysis: Analysis, figure: Figure, others: list[str], arguments: str, drawing: Drawing) -> str:
+def _main(analysis: Analysis, figure: Figure, others: list[Figure], arguments: str, drawing: Drawing) -> str:
     support = [_step_name(place, analysis) for place in range(len(analysis.operations) - 1)]
     lines = [
         "def main() -> None:",
         '    """Read chart.json; write data.csv, answer.json and chart.png."""',
         '    figures = json.loads(Path("chart.json").read_text(encoding="utf-8"))',
-        f'    everything = frame_of(figures, "{figure.figure_id}")',
+        f"    everything = {_frame(figure)}",
         '    write_data(everything, "data.csv")',
         '    values = everything[everything["is_text"].eq(False)]',
     ]
-    for name in others:
-        lines.append(f'    values_{name} = frame_of(figures, "{name}")')
-        lines.append(f'    values_{name} = values_{name}[values_{name}["is_text"].eq(False)]')
+    for other in others:
+        name = f"values_{other.figure_id}"
+        lines += [f"    {name} = {_frame(other)}", f'    {name} = {name}[{name}["is_text"].eq(False)]']
     read = "values" if not others else f"pd.concat([{arguments}])"
     lines += ["    try:", f"        answer = solve({arguments})"]
     lines += [f"        add_support(answer, {name}({arguments}))" for name in support]
@@ -104,7 +127,7 @@ def _main(analysis: Analysis, figure: Figure, others: list[str], arguments: str,
     title = json.dumps(_title(figure), ensure_ascii=False)
     if drawing is Drawing.FULL:
         lines.append('    used = [name for value in answer["values"] for name in value["value_ids"]]')
-        lines.append(f'    draw(values, used, {title}, "chart.png", "{_kind(figure)}")')
+        lines.append(f'    {_drawn_by(figure)}(values, used, {title}, "chart.png")')
     elif drawing is Drawing.PLAIN:
         lines.append(f'    draw_plain(values, {title}, "chart.png")')
     else:
@@ -112,8 +135,13 @@ def _main(analysis: Analysis, figure: Figure, others: list[str], arguments: str,
     return "\n".join(lines)
 
 
-def _kind(figure: Figure) -> str:
-    return _KINDS.get(figure.chart.type, "bar") if figure.HasField("chart") else "bar"
+def _frame(figure: Figure) -> str:
+    kind = figure.WhichOneof("content") or "chart"
+    return f'frame_of(read_{kind}(content_of(figures, "{figure.figure_id}", "{kind}")))'
+
+
+def _drawn_by(figure: Figure) -> str:
+    return _DRAWN_BY.get(figure.chart.type, "draw_bars") if figure.HasField("chart") else "draw_bars"
 
 
 def _title(figure: Figure) -> str:
@@ -125,6 +153,5 @@ def _step_name(place: int, analysis: Analysis) -> str:
     return "solve" if place == len(analysis.operations) - 1 else f"support_{place + 1}"
 
 
-def _figures_of(operation: object, first: str) -> list[str]:
-    operands = getattr(operation, "operands", [])
-    return [operand.selection.figure_id or first for operand in operands if operand.HasField("selection")]
+def _figures_of(operation: Operation, first: str) -> list[str]:
+    return [operand.selection.figure_id or first for operand in operation.operands if operand.HasField("selection")]

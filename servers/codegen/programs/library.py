@@ -42,7 +42,9 @@ class Library:
     def imports_for(self, text: str) -> list[str]:
         """Return the import statements that a program's text needs, the standard library first, each group by name."""
         used = set(_names(ast.parse(text)))
-        return [statement for name, statement in self.imports.items() if name in used]
+        wanted = [statement for name, statement in self.imports.items() if name in used]
+        ours = [statement for statement in wanted if not _is_third_party(statement)]
+        return [*ours, *([""] if len(ours) < len(wanted) else []), *(one for one in wanted if one not in ours)]
 
 
 def read_library() -> Library:

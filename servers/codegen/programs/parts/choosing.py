@@ -7,16 +7,20 @@ from collections.abc import Callable
 import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
 
 from servers.codegen.programs.parts.making import change, percent_change
-from servers.codegen.programs.parts.reading import read_figure
 from servers.codegen.programs.parts.writing import Unanswerable
 
 COLUMNS = ["series", "category", "x", "number", "unit", "decimals", "printed", "id", "doubt", "is_text"]
 
 
-def frame_of(figures: list[dict], figure_id: str) -> pd.DataFrame:
-    """Return the values of one of the figures, a row each."""
-    figure = next(figure for figure in figures if figure["figure_id"] == figure_id)
-    return pd.DataFrame(read_figure(figure), columns=COLUMNS)
+def content_of(figures: list[dict], figure_id: str, kind: str) -> dict:
+    """Return the chart or the table of one of the figures."""
+    by_id = {figure["figure_id"]: figure for figure in figures}
+    return dict(by_id[figure_id][kind])
+
+
+def frame_of(rows: list[dict]) -> pd.DataFrame:
+    """Return the values of a figure, a row each."""
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def pick(

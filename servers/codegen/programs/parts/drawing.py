@@ -5,63 +5,102 @@ import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-STRONG, PALE = "#d1495b", "#b8c4cc"
+STRONG = "#d1495b"
+PALE = "#b8c4cc"
 COLOURS = ["#30638e", "#edae49", "#66a182", "#8d96a3", "#7d5ba6", "#003d5b", "#c08497", "#a1c181"]
 
 
-def draw(values: pd.DataFrame, used: list[str], title: str, path: str, kind: str) -> None:
-    """Draw a figure's values as a PNG file of 800 by 500 pixels.
-
-    Args:
-      used: ids of the values to draw in a strong colour; all or none of them leaves the colours as they are.
-      kind: "bar", "horizontal", "stacked", "line", "pie" or "scatter".
-    """
+def draw_bars(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
+    """Draw vertical bars, the series side by side."""
     figure, axes = canvas(title)
-    names = list(values["category"].unique())
-    is_used = values["id"].isin(used)
-    highlight = bool(is_used.any() and not is_used.all())
-    values = values.assign(place=values["category"].map({name: place for place, name in enumerate(names)}))
-    values = values.assign(is_used=is_used & highlight).dropna(subset=["number"])
-    groups = list(values.groupby("series", sort=False))
-    base = dict.fromkeys(range(len(names)), 0.0)
+    groups = marked(values, used)
     width = 0.8 / max(1, len(groups))
-    for index, (name, group) in enumerate(groups):
+    for index, (name, colours, group) in enumerate(groups):
+        places = group["place"] - 0.4 + width * (index + 0.5)
+        axes.bar(places, group["number"], width=width, color=colours, label=shortened(name))
+    label_places(axes, values)
+    save(figure, axes, path, len(groups))
+
+
+def draw_horizontal_bars(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
+    """Draw horizontal bars, the first category on top, the series side by side."""
+    figure, axes = canvas(title)
+    groups = marked(values, used)
+    width = 0.8 / max(1, len(groups))
+    for index, (name, colours, group) in enumerate(groups):
+        places = group["place"] - 0.4 + width * (index + 0.5)
+        axes.barh(places, group["number"], height=width, color=colours, label=shortened(name))
+    names = values["category"].unique()
+    step = max(1, -(-len(names) // 25))
+    axes.set_yticks(range(0, len(names), step), [shortened(name) for name in names[::step]])
+    axes.invert_yaxis()
+    save(figure, axes, path, len(groups))
+
+
+def draw_stacked_bars(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
+    """Draw vertical bars, the series on top of each other."""
+    figure, axes = canvas(title)
+    groups = marked(values, used)
+    heights = dict.fromkeys(range(values["category"].nunique()), 0.0)
+    for name, colours, group in groups:
+        bottoms = [heights[place] for place in group["place"]]
+        axes.bar(group["place"], group["number"], bottom=bottoms, color=colours, label=shortened(name))
+        for place, number in zip(group["place"], group["number"], strict=True):
+            heights[place] += number
+    label_places(axes, values)
+    save(figure, axes, path, len(groups))
+
+
+def draw_lines(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
+    """Draw a line for each series, with a dot for each value."""
+    figure, axes = canvas(title)
+    groups = marked(values, used)
+    for index, (name, colours, group) in enumerate(groups):
+        axes.plot(group["place"], group["number"], color=COLOURS[index % len(COLOURS)], label=shortened(name))
+        axes.scatter(group["place"], group["number"], color=colours, s=20, zorder=3)
+    label_places(axes, values)
+    save(figure, axes, path, len(groups))
+
+
+def draw_dots(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
+    """Draw a dot for each value at its x."""
+    figure, axes = canvas(title)
+    groups = marked(values, used)
+    for name, colours, group in groups:
+        axes.scatter(group["x"], group["number"], color=colours, label=shortened(name))
+    save(figure, axes, path, len(groups))
+
+
+def draw_pie(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
+    """Draw the first series as slices of a pie."""
+    figure, axes = canvas(title)
+    for _, colours, group in marked(values, used)[:1]:
+        is_plain = STRONG not in colours
+        shades = [COLOURS[place % len(COLOURS)] for place in group["place"]]
+        shades = shades if is_plain else [STRONG if colour == STRONG else PALE for colour in colours]
+        labels = [shortened(name) for name in group["category"]]
+        if group["number"].clip(lower=0).sum() > 0:
+            axes.pie(group["number"].clip(lower=0), labels=labels, colors=shades, startangle=90)
+    save(figure, axes, path, 1)
+
+
+def marked(values: pd.DataFrame, used: list[str]) -> list[tuple[str, list[str], pd.DataFrame]]:
+    """Return each series with a colour for each of its values: a strong one for those used, if not all are."""
+    place = {name: place for place, name in enumerate(values["category"].unique())}
+    is_used = values["id"].isin(used)
+    shown_values = values.assign(place=values["category"].map(place), used=is_used & ~is_used.all())
+    groups = []
+    for index, (name, group) in enumerate(shown_values.dropna(subset=["number"]).groupby("series", sort=False)):
         colour = COLOURS[index % len(COLOURS)]
-        if kind == "pie":
-            colours = [COLOURS[place % len(COLOURS)] for place in group["place"]]
-            colours = [STRONG if mark else PALE for mark in group["is_used"]] if highlight else colours
-            labels = [shortened(label) for label in group["category"]]
-            axes.pie(group["number"].clip(lower=0), labels=labels, colors=colours, startangle=90)
-            break
-        colours = [STRONG if mark else colour for mark in group["is_used"]]
-        sides = group["place"] - 0.4 + width * (index + 0.5)
-        if kind == "line":
-            axes.plot(group["place"], group["number"], color=colour, label=shortened(name))
-            axes.scatter(group["place"], group["number"], color=colours, s=20, zorder=3)
-        elif kind == "scatter":
-            axes.scatter(group["x"], group["number"], color=colours, label=shortened(name))
-        elif kind == "stacked":
-            bottoms = [base[place] for place in group["place"]]
-            axes.bar(group["place"], group["number"], bottom=bottoms, color=colours, label=shortened(name))
-            base.update(
-                {place: base[place] + number for place, number in zip(group["place"], group["number"], strict=True)}
-            )
-        elif kind == "horizontal":
-            axes.barh(sides, group["number"], height=width, color=colours, label=shortened(name))
-        else:
-            axes.bar(sides, group["number"], width=width, color=colours, label=shortened(name))
-    if kind != "pie":
-        label_axes(axes, names, kind)
-        if len(groups) > 1:
-            axes.legend(fontsize=8, ncols=min(3, len(groups)))
-    save(figure, path)
+        groups.append((name, [STRONG if is_strong else colour for is_strong in group["used"]], group))
+    return groups
 
 
 def draw_plain(values: pd.DataFrame, title: str, path: str) -> None:
     """Draw a figure's values as plain bars, one beside the other."""
     figure, axes = canvas(title)
     axes.bar(range(len(values)), values["number"].fillna(0.0), color=PALE)
-    save(figure, path)
+    save(figure, axes, path, 1)
 
 
 def draw_text(text: str, path: str) -> None:
@@ -69,7 +108,7 @@ def draw_text(text: str, path: str) -> None:
     figure, axes = canvas("")
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center")
-    save(figure, path)
+    save(figure, axes, path, 1)
 
 
 def canvas(title: str) -> tuple[Figure, Axes]:
@@ -82,21 +121,21 @@ def canvas(title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def label_axes(axes: Axes, names: list[str], kind: str) -> None:
-    """Put the names of the categories along their axis, at most about 25 of them."""
+def label_places(axes: Axes, values: pd.DataFrame) -> None:
+    """Put the names of the categories below the chart, at most about 25 of them."""
+    names = values["category"].unique()
     step = max(1, -(-len(names) // 25))
     labels = [shortened(name) for name in names[::step]]
-    places = list(range(0, len(names), step))
-    if kind == "horizontal":
-        axes.set_yticks(places, labels)
-        axes.invert_yaxis()
-    elif kind != "scatter":
-        is_wide = sum(len(label) + 2 for label in labels) > 90
-        axes.set_xticks(places, labels, rotation=60 if is_wide else 0, ha="right" if is_wide else "center")
+    is_wide = sum(len(label) + 2 for label in labels) > 90
+    axes.set_xticks(
+        range(0, len(names), step), labels, rotation=60 if is_wide else 0, ha="right" if is_wide else "center"
+    )
 
 
-def save(figure: Figure, path: str) -> None:
-    """Write the chart without the name and version of what drew it."""
+def save(figure: Figure, axes: Axes, path: str, series_count: int) -> None:
+    """Write the chart as a PNG file of 800 by 500 pixels, without the name and version of what drew it."""
+    if series_count > 1:
+        axes.legend(fontsize=8, ncols=min(3, series_count))
     figure.savefig(path, metadata={"Software": None})
 
 

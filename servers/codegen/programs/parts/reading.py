@@ -8,7 +8,11 @@ import re
 
 def read_figure(figure: dict) -> list[dict]:
     """Return one row for each value of a figure: series, category, number, unit, decimals, printed, id, doubt."""
-    rows = read_chart(figure["chart"]) if "chart" in figure else read_table(figure.get("table", {}))
+    return read_chart(figure["chart"]) if "chart" in figure else read_table(figure.get("table", {}))
+
+
+def completed(rows: list[dict]) -> list[dict]:
+    """Return the rows with what their values say: number, decimals, printed, id, doubt."""
     for row in rows:
         value = row.pop("value")
         number = value.get("number")
@@ -45,7 +49,7 @@ def read_chart(chart: dict) -> list[dict]:
                     "is_text": False,
                 }
             )
-    return rows
+    return completed(rows)
 
 
 def read_table(table: dict) -> list[dict]:
@@ -74,7 +78,7 @@ def read_table(table: dict) -> list[dict]:
             value, unit = cell.get("value", {}), cell.get("unit", "")
             row_of_cell = {"series": name, "category": category, "x": math.nan, "unit": unit}
             rows.append({**row_of_cell, "value": value, "is_text": is_text})
-    return rows
+    return completed(rows)
 
 
 def joined(cells: list[dict]) -> str:
