@@ -105,14 +105,23 @@ class Hierarchy:
         """Make the group of one sandbox with its limits set."""
         name = f"{_PREFIX}{os.getpid()}-{next(self._numbers)}"
         group = Group({controller: base / name for controller, base in self._bases.items()}, self.version)
-        for folder in {*group.folders.values()}:
-            folder.mkdir()
+        try:
+            for folder in {*group.folders.values()}:
+                folder.mkdir()
+            self._set(group, limits)
+        except OSError:
+            for folder in {*group.folders.values()}:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise
+        return group
+
+    def _set(self, group: Group, limits: Limits) -> None:
         for controller, values in self._settings(limits).items():
             for file, value in values.items():
                 path = group.folders.get(controller, Path("/none")) / file
-                if path.exists():
+                if path.exists():  # memsw and swap are missing where the kernel doesn't count swap
                     path.write_text(value)
-        return group
 
     def _settings(self, limits: Limits) -> dict[str, dict[str, str]]:
         memory = str(limits.memory_mib * MIB)
@@ -167,8 +176,8 @@ def find(proc: Path = Path("/proc/self")) -> Hierarchy | None:
         return Hierarchy(1, bases) if "memory" in bases else None
     if unified is None:
         return None
-    controllers = _delegate(unified)
-    return Hierarchy(2, dict.fromkeys(controllers, unified)) if "memory" in controllers else None
+    base, controllers = _delegate(unified)
+    return Hierarchy(2, dict.fromkeys(controllers, base)) if "memory" in controllers else None
 
 
 def _beneath(mount_point: str, root: str, own: str) -> Path:
@@ -181,23 +190,32 @@ def _can_make_groups(base: Path) -> bool:
     return base.is_dir() and os.access(base, os.W_OK)
 
 
-def _delegate(base: Path) -> tuple[str, ...]:
-    """Switch the controllers on for groups beneath `base`, and return those that are."""
+def _delegate(base: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return where groups with controllers can be made, and with which: beneath `base`, or beside it.
+
+    A group that holds processes can't have groups with controllers. If they are all this service, it moves into a
+    group of its own below; if not (a terminal's group, say), its parent may have been delegated to this user.
+    """
     wanted = [name for name in _CONTROLLERS if name in _read(base / "cgroup.controllers").split()]
-    if not wanted or not _can_make_groups(base):
-        return ()
     switch, enable = base / "cgroup.subtree_control", " ".join(f"+{name}" for name in wanted)
-    with contextlib.suppress(OSError):
-        try:
+    if wanted and _can_make_groups(base):
+        with contextlib.suppress(OSError):
+            if _read(base / "cgroup.procs").split() == [str(os.getpid())]:
+                leaf = base / "loupe-service"
+                leaf.mkdir(exist_ok=True)
+                (leaf / "cgroup.procs").write_text(str(os.getpid()))
             switch.write_text(enable)
-        except OSError:
-            # A group that holds processes can't have groups with controllers: this service moves one down.
-            leaf = base / "loupe-service"
-            leaf.mkdir(exist_ok=True)
-            (leaf / "cgroup.procs").write_text(str(os.getpid()))
-            switch.write_text(enable)
-    enabled = _read(switch).split()
-    return tuple(name for name in wanted if name in enabled)
+        if "memory" in (enabled := _enabled(base)):
+            return base, enabled
+    parent = base.parent
+    if _can_make_groups(parent) and os.access(parent / "cgroup.procs", os.W_OK):
+        return parent, _enabled(parent)
+    return base, ()
+
+
+def _enabled(base: Path) -> tuple[str, ...]:
+    switched_on = _read(base / "cgroup.subtree_control").split()
+    return tuple(name for name in _CONTROLLERS if name in switched_on)
 
 
 def _read(path: Path) -> str:

@@ -100,9 +100,9 @@ def _name_limit(
         ending.exceeded, ending.is_stopped = refused, True
     elif usage.refused_fork_count:
         ending.exceeded, ending.is_stopped = LimitKind.LIMIT_KIND_PROCESSES, False
-    elif disk.f_bavail == 0 or disk.f_ffree == 0 or ending.signal == signal.SIGXFSZ:
+    elif has_failed and (disk.f_bavail == 0 or disk.f_ffree == 0 or ending.signal == signal.SIGXFSZ):
         # Some libraries swallow the errno: a failure on a full disk is the disk's.
-        ending.exceeded, ending.is_stopped = LimitKind.LIMIT_KIND_DISK, has_failed
+        ending.exceeded, ending.is_stopped = LimitKind.LIMIT_KIND_DISK, True
     if ending.exceeded == LimitKind.LIMIT_KIND_DISK and disk.f_ffree == 0:
         ending.exceeded = LimitKind.LIMIT_KIND_INODES
 
