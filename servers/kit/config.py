@@ -5,6 +5,7 @@ A server's own settings subclass `ServerSettings` with its prefix. .env.example 
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -16,6 +17,7 @@ from servers.kit.keys import KeyFolder
 
 # The kernel's sun_path holds 108 bytes with the closing zero.
 MAX_SOCKET_PATH_BYTES = 107
+_ADDRESS = re.compile(r"unix:/.+|[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 _LONGEST_SOCKET = "/run/orchestrator.sock"
 
 
@@ -67,6 +69,16 @@ class MeshSettings(BaseSettings):
                 f"{path} makes socket paths of {length} bytes, at most {MAX_SOCKET_PATH_BYTES}: choose a shorter folder"
             )
         return path
+
+    @field_validator(
+        *("files_address", "vision_address", "reasoning_address", "codegen_address"),
+        *("critic_address", "sandbox_address", "orchestrator_address"),
+    )
+    @classmethod
+    def _address_is_usable(cls, value: str) -> str:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError(f"{value!r} is neither unix:PATH nor HOST:PORT")
+        return value
 
     @property
     def keys(self) -> KeyFolder:

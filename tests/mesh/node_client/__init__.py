@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -35,7 +33,7 @@ async def run_job(
     """
     client = await asyncio.create_subprocess_exec(
         *(_program("node"), str(FOLDER / "run_job.js"), base_url, image, question),
-        env={"PATH": os.environ["PATH"], "LOUPE_KEY": key, "LOUPE_PROTOCOL": protocol},
+        env={"LOUPE_KEY": key, "LOUPE_PROTOCOL": protocol},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         limit=16 * 1024 * 1024,
@@ -58,9 +56,8 @@ def _is_older(output: Path, sources: list[Path]) -> bool:
 
 
 def _program(name: str) -> str:
-    path = shutil.which(name)
-    assert path is not None, f"{name} is not installed; the Node client needs Node 20 or later"
-    return path
+    """Node as the lock has it, beside this interpreter."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def _run(*command: str) -> None:
