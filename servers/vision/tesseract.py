@@ -88,6 +88,15 @@ def recognise(grey: NDArray[np.uint8], *, single_line: bool, digits_only: bool =
     return words
 
 
+def warm() -> None:
+    """Load the recognition data now instead of at the first picture.
+
+    Raises:
+      NotReady: it is not installed.
+    """
+    _recogniser()
+
+
 @functools.cache
 def _recogniser() -> tesserocr.PyTessBaseAPI:
     api = tesserocr.PyTessBaseAPI(

@@ -1,0 +1,32 @@
+"""Settings of the vision server."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from servers.kit.config import ServerSettings
+
+
+class Settings(ServerSettings):
+    """Read from LOUPE_VISION_*."""
+
+    model_config = SettingsConfigDict(env_prefix="LOUPE_VISION_")
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that read images, each one image at a time and about 100 MB when idle."""
+
+    max_waiting: int = Field(default=16, ge=0)
+    """Images that wait for a worker; more are answered RESOURCE_EXHAUSTED."""
+
+    max_image_mib: int = Field(default=50, ge=1, le=1024)
+    """Largest image file that is read."""
+
+    max_pixels: int = Field(default=40_000_000, ge=1)
+    """Most pixels an image's header may announce."""
+
+    max_image_s: float = Field(default=30.0, gt=0)
+    """Longest time that one image may take."""
+
+    worker_memory_mib: int = Field(default=2048, ge=0)
+    """Most address space of a worker; 0 for no limit."""

@@ -1,0 +1,54 @@
+"""An image becomes the contract's answer: words → charts → tables → text blocks → caption."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from loupe.type.v1.engine_pb2 import Engine
+from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
+from servers.vision.caption import describe
+from servers.vision.charts.reader import read_charts
+from servers.vision.geometry import box_of
+from servers.vision.identify import number_figures
+from servers.vision.layout import text_blocks
+from servers.vision.rescale import enlarge
+from servers.vision.tables.reader import read_tables
+from servers.vision.text import read_words
+
+REVISION = "1"
+"""Changes with every change of rules that may change an answer."""
+# Letters of a larger picture are still well above the height that reads best, and memory stays below 1 GiB.
+_WORKING_PX = 4_000_000
+
+
+def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
+    """Return what an upright image, uint8 [h, w, 3], shows. The same pixels give the same answer.
+
+    Raises:
+      NotReady: the recognition data is not installed.
+    """
+    height, width = rgb.shape[:2]
+    factor = math.sqrt(max(1.0, width * height / _WORKING_PX))
+    work = rgb
+    if factor > 1:
+        size = (max(1, round(width / factor)), max(1, round(height / factor)))
+        work = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    words = read_words(work)
+    charts = read_charts(work, words)
+    tables = read_tables(work, words, [box_of(chart.box) for chart in charts])
+    answer = AnalyzeImageResponse(
+        width_px=width,
+        height_px=height,
+        figures=number_figures([*charts, *tables]),
+        text_blocks=text_blocks(words),
+        engine=Engine(name="builtin", revision=REVISION),
+    )
+    answer.caption, reasons = describe(work, answer)
+    answer.reasons.extend(reasons)
+    if factor > 1:
+        enlarge(answer, width / work.shape[1], height / work.shape[0])
+    return answer

@@ -1,0 +1,32 @@
+"""loupe.vision.v1 over an engine and the files server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loupe.vision.v1.vision_pb2 import (
+    AnalyzeImageRequest,
+    AnalyzeImageResponse,
+    RenderOverlayRequest,
+    RenderOverlayResponse,
+)
+from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceServicer
+from servers.kit.files_client import FilesClient
+from servers.vision.engines.base import VisionEngine
+
+
+class VisionServicer(VisionServiceServicer):
+    """Reads images of the calling owner."""
+
+    def __init__(self, engine: VisionEngine, files: FilesClient) -> None:
+        self._engine = engine
+        self._files = files
+
+    async def AnalyzeImage(self, request: AnalyzeImageRequest, context: Any) -> AnalyzeImageResponse:
+        """Return what an image shows."""
+        return await self._engine.analyze(await self._files.read(request.file))
+
+    async def RenderOverlay(self, request: RenderOverlayRequest, context: Any) -> RenderOverlayResponse:
+        """Store a picture of the evidence."""
+        picture = await self._engine.overlay(await self._files.read(request.file), request.figures)
+        return RenderOverlayResponse(overlay=await self._files.write(picture, "overlay.png"))

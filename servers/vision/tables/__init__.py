@@ -1,0 +1,1 @@
+"""Tables: grids of aligned text, with or without rules, become typed cells."""
