@@ -9,12 +9,13 @@ import ast
 import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 from servers.critic.program import Unparseable, refuse_deep
 
 # More than this is no honest program; the answer is then UNCLEAR, which the policy refuses.
-_MAX_STATES = 512
+_MAX_USES = 32
 # No module or function that the policy names lies deeper.
 _MAX_ATTRIBUTES = 5
 # How far strings are put together; what lies deeper counts as unknown.
@@ -59,6 +60,24 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A name where it is used, and the attributes taken from it."""
+
+    name: str
+    scope: Scope
+    shows_builtin: bool
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the bindings of a name in one scope give it: imported paths, and uses of other names."""
+
+    paths: frozenset[str]
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A string as far as it is known without running the program."""
 
@@ -76,6 +95,7 @@ class Names:
         self._unbound: set[str] = set()
         # End of the first unconditional top-level statement that binds a name.
         self._bound_after: dict[str, tuple[int, int]] = {}
+        self._known: dict[tuple[str, Scope], Meaning] = {}
         self._late: list[tuple[Scope, str, Binding]] = []
         for statement in tree.body:
             self._place(statement, self._module, tree)
@@ -85,51 +105,74 @@ class Names:
 
     def origins(self, expression: ast.AST, scope: Scope) -> frozenset[str]:
         """Return the dotted paths an expression can stand for: "numpy.random", "builtins.open", or none."""
-        start = _chain(expression)
-        if start is None or not self._reaches_a_path(start[0], scope):
+        whole = _chain(expression)
+        if whole is None:
+            return frozenset()
+        start = self._use(whole[0], scope, whole[1])
+        if not self._reaches_a_path(start):
             return frozenset()
         found: set[str] = set()
-        # Every (name, scope, attributes still to apply) is visited once, so circular names end.
-        seen: set[tuple[str, Scope, bool, tuple[str, ...]]] = set()
-        waiting: list[tuple[ast.Name, Scope, tuple[str, ...]]] = [(start[0], scope, start[1])]
+        # Every use is followed once, so circular names end.
+        seen = {start}
+        waiting = [start]
         while waiting:
-            name, where, attributes = waiting.pop()
-            bindings, may_be_builtin = self._lookup(name.id, where, name)
-            key = (name.id, where, may_be_builtin, attributes)
-            if key in seen:
-                continue
-            seen.add(key)
-            if len(seen) > _MAX_STATES:
+            use = waiting.pop()
+            for meaning in self._meanings(use):
+                found.update(".".join((path, *use.attributes)) for path in meaning.paths)
+                for inner in meaning.uses:
+                    attributes = inner.attributes + use.attributes
+                    following = Use(inner.name, inner.scope, inner.shows_builtin, attributes)
+                    # A longer chain ends in no module or function: `x = x.parent` may go on for ever.
+                    if len(attributes) <= _MAX_ATTRIBUTES and following not in seen:
+                        seen.add(following)
+                        waiting.append(following)
+            if len(seen) > _MAX_USES:
                 return frozenset({UNCLEAR})
-            paths = [binding.path for binding in bindings if binding.path]
-            if may_be_builtin and name.id in _BUILTINS:
-                paths.append(f"builtins.{name.id}")
-            found.update(".".join((path, *attributes)) for path in paths)
-            for binding in bindings:
-                inner = _chain(binding.value)
-                # A longer chain ends in no module or function: `x = x.parent` may go on for ever.
-                if inner and binding.scope and len(inner[1]) + len(attributes) <= _MAX_ATTRIBUTES:
-                    waiting.append((inner[0], binding.scope, inner[1] + attributes))
+            if use.shows_builtin:
+                found.add(".".join(("builtins", use.name, *use.attributes)))
         return frozenset(found)
 
-    def _reaches_a_path(self, start: ast.Name, scope: Scope) -> bool:
+    def _reaches_a_path(self, start: Use) -> bool:
         """Return whether a name can stand for anything imported or built in, whatever attributes lie between."""
-        seen: set[tuple[str, Scope, bool]] = set()
-        waiting = [(start, scope)]
+        seen = {(start.name, start.scope)}
+        waiting = [start]
         while waiting:
-            name, where = waiting.pop()
-            bindings, may_be_builtin = self._lookup(name.id, where, name)
-            key = (name.id, where, may_be_builtin)
-            if key in seen:
-                continue
-            seen.add(key)
-            if (may_be_builtin and name.id in _BUILTINS) or any(binding.path for binding in bindings):
+            use = waiting.pop()
+            meanings = self._meanings(use)
+            if use.shows_builtin or len(seen) > _MAX_USES or any(meaning.paths for meaning in meanings):
                 return True
-            for binding in bindings:
-                inner = _chain(binding.value)
-                if inner and binding.scope:
-                    waiting.append((inner[0], binding.scope))
+            for meaning in meanings:
+                for inner in meaning.uses:
+                    if (inner.name, inner.scope) not in seen or inner.shows_builtin:
+                        seen.add((inner.name, inner.scope))
+                        waiting.append(inner)
         return False
+
+    def _use(self, node: ast.Name, scope: Scope, attributes: tuple[str, ...]) -> Use:
+        """Return a use of a name; a built-in shows where nothing surely hides it."""
+        shows = node.id in _BUILTINS and self._may_be_builtin(node, scope)
+        return Use(node.id, scope, shows, attributes)
+
+    def _may_be_builtin(self, node: ast.Name, scope: Scope) -> bool:
+        if any(holder.kind in ("function", "comprehension") for holder in self._holders(node.id, scope)):
+            return False
+        bound_after = self._bound_after.get(node.id)
+        return bound_after is None or node.id in self._unbound or bound_after > (node.lineno, node.col_offset)
+
+    def _meanings(self, use: Use) -> list[Meaning]:
+        found = []
+        for holder in self._holders(use.name, use.scope):
+            key = (use.name, holder)
+            if key not in self._known:
+                bindings = holder.bindings[use.name]
+                values = [(_chain(binding.value), binding.scope) for binding in bindings]
+                # A dictionary keeps their order, and with it every verdict, the same.
+                uses = tuple(dict.fromkeys(self._use(value[0], at, value[1]) for value, at in values if value and at))
+                paths = frozenset(binding.path for binding in bindings if binding.path)
+                is_clear = len(uses) <= _MAX_USES
+                self._known[key] = Meaning(paths, uses) if is_clear else Meaning(frozenset({UNCLEAR}), ())
+            found.append(self._known[key])
+        return found
 
     def texts(self, expression: ast.AST | None, scope: Scope, depth: int = 0) -> list[Text]:
         """Return the strings an expression can give, each as far as its beginning is known."""
@@ -150,12 +193,13 @@ class Names:
             case ast.BinOp(left=left, op=ast.Mod()) | ast.Call(func=ast.Attribute(value=left, attr="format")):
                 return [Text(text.value, False) for text in self.texts(left, scope, depth + 1)]
             case ast.Name(id=name):
-                bindings, _ = self._lookup(name, scope, expression)
                 found: list[Text] = []
-                for binding in bindings[:_MAX_TEXTS]:
+                for binding in chain.from_iterable(held.bindings[name] for held in self._holders(name, scope)):
                     where = binding.scope or scope
                     found += self.texts(binding.value, where, depth + _NAME_TEXT_DEPTH) or [Text("", False)]
-                return found if len(bindings) <= _MAX_TEXTS else [*found, Text("", False)]
+                    if len(found) > _MAX_TEXTS:
+                        return [*found[:_MAX_TEXTS], Text("", False)]
+                return found
         return []
 
     def _joined(self, parts: list[ast.expr], scope: Scope, depth: int) -> list[Text]:
@@ -172,22 +216,21 @@ class Names:
                 return [Text("", False)]
         return results
 
-    def _lookup(self, name: str, scope: Scope, node: ast.AST) -> tuple[list[Binding], bool]:
-        """Return what binds a name as seen from a node, and whether it can still mean a built-in."""
-        found: list[Binding] = []
+    def _holders(self, name: str, scope: Scope) -> list[Scope]:
+        """Return the scopes that can give a name its value where it is used in a scope."""
+        found: list[Scope] = []
         current: Scope | None = scope
         while current is not None:
             if name in current.global_names:
                 current = self._module
             visible = current.kind != "class" or current is scope
             if visible and name in current.bindings:
-                found += current.bindings[name]
+                found.append(current)
+                # In a class or a module a name that is not bound yet is looked up further out.
                 if current.kind in ("function", "comprehension"):
-                    return found, False
+                    break
             current = current.parent
-        position = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
-        surely_bound = name in self._bound_after and name not in self._unbound and self._bound_after[name] <= position
-        return found, not surely_bound
+        return found
 
     def _bind(self, scope: Scope, name: str, binding: Binding) -> None:
         if name in scope.global_names:

@@ -195,7 +195,7 @@ class _Rules:
 
     def _use(self, origin: str, placed: Placed) -> Iterator[Objection]:
         """Yield what speaks against a module, or a callable whose arguments are judged, standing where it stands."""
-        if origin == UNCLEAR:
+        if origin.startswith(UNCLEAR):
             yield Objection("indirect-use", "what this name stands for can't be told")
             return
         node, parent = placed.node, placed.parent

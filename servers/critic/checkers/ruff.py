@@ -25,8 +25,9 @@ _SYNTAX_ERROR = "invalid-syntax"
 # A diagnostic is about 600 bytes: this is some 7,000 of them.
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _CANARY = "canary\n"
-# What a process that is gone, mute or confused makes of a conversation. TimeoutError is an OSError.
-_BROKEN = (OSError, EOFError, ValueError, LookupError, asyncio.LimitOverrunError)
+# What a process that is gone, mute or confused makes of a conversation. TimeoutError is an OSError; uvloop raises
+# RuntimeError for a write to a pipe whose reader has died.
+_BROKEN = (OSError, EOFError, ValueError, LookupError, RuntimeError, asyncio.LimitOverrunError)
 
 
 class RuffDied(Exception):
