@@ -75,11 +75,13 @@ MARKS = _keys(
     """
 )
 # What a number is of: asking for "the highest price" asks for a number.
-VALUE_NOUNS = _keys(
+MEASURES = _keys(
+    """price cost revenue population profit income sale temperature expenditure spending market budget salary wage"""
+)
+VALUE_NOUNS = MEASURES | _keys(
     """
-    value percentage percent share number amount rate total figure score count price cost revenue population
-    proportion ratio level average median sum difference quantity sale profit income size volume rating result
-    temperature expenditure spending growth increase decrease change drop decline percantage gap market
+    value percentage percent share number amount rate total figure score count proportion ratio level average median sum
+    difference quantity size volume rating result growth increase decrease change drop decline gap
     """
 )
 # What an item of an axis may be called: asking for "the highest year" asks for a name.
@@ -124,8 +126,13 @@ PLAIN = _keys(
     quarter degree unit color colour colored coloured big small large great fall rise able there here where when
     which why been being be was were is are do does did has have had will would can could should may might must s t
     d re ll have own consider considering ever never always
+    sell sold selling earn earned lead led leading topped top better best good rank ranked ranking ranks sort sorted order
+    ordered arrange arranged descending ascending put far apart minus divided factor mark account accounted contribute
+    contributed contribution arithmetic stand stood stay stayed happen happened look looked work worked own owned pay paid
+    spend spent use produce produced reported report please hold held bring brought start started end ended begin began
     """
 )
+# Words that say nothing on what a figure measures.
 KNOWN = frozenset().union(
     *(HIGH, LOW, MORE, FEWER, EQUAL, SUM, MEAN, MEDIAN, PRODUCT, DIFFERENCE, RATIO, RISE, FALL, CHANGE, TREND, SHARP),
     *(SHARE, DESCRIBE, OTHERS, MARKS, VALUE_NOUNS, ITEM_NOUNS, QUALITIES, WHICH, AUXILIARIES, PLAIN),

@@ -121,25 +121,29 @@ def free_numbers(question: Question, start: int, stop: int, used: set[int]) -> l
     return found
 
 
-def comparison_at(question: Question, place: int) -> tuple[Comparison.ValueType, int]:
-    """Return the comparison whose words start at a place, and the place after: "equal to", "below"."""
+def comparison_at(question: Question, place: int) -> tuple[Comparison.ValueType, int, int]:
+    """Return the comparison whose words start at a place, where its left side ends and where its right side starts.
+
+    "higher in 2019 than in 2017": the left side goes on to "than".
+    """
     keys = question.keys
     comparison, after = _opening(question, place, len(keys))
     if comparison and keys[place] not in lex.MORE | lex.FEWER:
-        return comparison, after
+        return comparison, place, after
     if comparison:
-        than = next((spot for spot in range(after, min(after + 5, len(keys))) if keys[spot] in ("than", "then")), None)
+        than = next((spot for spot in range(after, min(after + 7, len(keys))) if keys[spot] in ("than", "then")), None)
         if than is not None:
             if tuple(keys[than + 1 : than + 4]) == ("or", "equal", "to"):
-                return (_GE if comparison == _G else _LE), than + 4
-            return comparison, than + 1
+                return (_GE if comparison == _G else _LE), than, than + 4
+            return comparison, than, than + 1
         standing = keys[place] in ("above", "over", "below", "under", "beneath", "exceed", "exceeded", "exceeding")
         standing = standing or keys[place] in ("surpass", "surpassed", "beat", "outnumber", "outperform", "outsell")
-        return (comparison, after) if standing else (plan.COMPARISON_UNSPECIFIED, place)
+        return (comparison, place, after) if standing else (plan.COMPARISON_UNSPECIFIED, place, place)
     if keys[place] in lex.EQUAL:
         follows = keys[place + 1 : place + 4]
         joint = next((spot for spot, key in enumerate(follows) if key in ("to", "as", "with")), None)
         if joint is not None:
-            return plan.COMPARISON_EQUAL, place + joint + 2
-        return (plan.COMPARISON_EQUAL, place + 1) if keys[place] == "equal" else (plan.COMPARISON_UNSPECIFIED, place)
-    return plan.COMPARISON_UNSPECIFIED, place
+            return plan.COMPARISON_EQUAL, place, place + joint + 2
+        if keys[place] == "equal":
+            return plan.COMPARISON_EQUAL, place, place + 1
+    return plan.COMPARISON_UNSPECIFIED, place, place

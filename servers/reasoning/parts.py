@@ -137,7 +137,20 @@ def _cardinal(question: Question, place: int) -> tuple[int, set[int]]:
         following = question.keys[other + 1] if other + 1 < len(question.keys) else ""
         if number and number == int(number) and 1 <= number <= 50 and following not in ("st", "nd", "rd", "th", "%"):
             return int(number), {other}
+    for other in range(max(0, place - 7), place - 1):
+        number = _small_count(question, other)
+        if number and question.keys[other + 1] in lex.ITEM_NOUNS | lex.MARKS | question.category_nouns:
+            return number, {other}
     return 1, set()
+
+
+def _small_count(question: Question, place: int) -> int:
+    """Return the count of items that a word says: from 2 to 50, else 0."""
+    number = question.words[place].number
+    if question.keys[place] and number is not None and number == int(number) and 2 <= number <= 50:
+        return int(number)
+    said = lex.CARDINALS.get(question.keys[place], 0)
+    return said if said > 1 else 0
 
 
 def share_context(left: Part, right: Part) -> None:

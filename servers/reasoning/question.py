@@ -106,7 +106,9 @@ class Question:
         nouns = self._nouns_after(asking)
         if self.keys[asking] == "which":
             return not (nouns and nouns[0] in ("value", "percentage", "number"))
-        if self.has_phrase(r"\bwhat (does|do|is|are|was)\b.{0,60}\b(represent|indicate|stand for|denote|depict|mean)"):
+        if self.has_phrase(
+            r"\bwhat (does|do|is|are|was)\b.{0,60}\b(represent|indicate|stand for|denote|depict|mean\??$)"
+        ):
             return True
         if self.has_phrase(r"\bname of\b"):
             return True
@@ -114,7 +116,7 @@ class Question:
         if following in ("the", "a"):  # "what's the": the verb went with its apostrophe
             return self._head_is_item(asking + 1)
         if following not in lex.AUXILIARIES:
-            return bool(nouns) and nouns[0] in lex.ITEM_NOUNS | self._category_nouns
+            return bool(nouns) and nouns[0] in lex.ITEM_NOUNS | self.category_nouns
         return self._head_is_item(asking + 2)
 
     def _head_is_item(self, start: int) -> bool:
@@ -128,14 +130,15 @@ class Question:
                 return True
             elif key in lex.VALUE_NOUNS or key in lex.DIFFERENCE or (key in lex.MARKS and seen_superlative):
                 return False
-            elif key in lex.ITEM_NOUNS | self._category_nouns:
+            elif key in lex.ITEM_NOUNS | self.category_nouns:
                 return seen_superlative
             elif key in ("of", "in", "for", "between", "to"):
                 return False
         return False
 
     @cached_property
-    def _category_nouns(self) -> frozenset[str]:
+    def category_nouns(self) -> frozenset[str]:
+        """What the figure calls its categories."""
         return (
             frozenset(word.key for word in split(self.grid.category_title)) - lex.VALUE_NOUNS - lex.PLAIN - {"entity"}
         )
@@ -161,7 +164,7 @@ class Question:
             return self.time_dimension or "category"
         if lex.AGE_NOUNS & set(nouns[:2]):
             return "series" if are_ages(self.grid.series) else "category"
-        if nouns and nouns[0] in self._category_nouns:
+        if nouns and nouns[0] in self.category_nouns:
             return "category"
         if nouns and nouns[0] in ("line", "color", "colour", "legend", "series"):
             return "series"

@@ -75,7 +75,7 @@ def missing_years(question: Question, known: set[str]) -> list[str]:
     if not any(year_of(name) for names in (question.grid.categories, question.grid.series) for name in names):
         printed = {key for key in known if key.isdigit() and len(key) == 4}
         strange = [word.text for word in _years(question) if word.key not in known]
-        return strange if printed else []
+        return strange if printed or question.grid.title else []
     return [word.text for word in _years(question) if word.key not in known]
 
 
@@ -121,7 +121,10 @@ def _content(question: Question) -> list[tuple[int, Word]]:
     return [
         (place, word)
         for place, word in enumerate(question.words)
-        if question.keys[place] and word.key not in lex.KNOWN and word.number is None and len(word.key) > 2
+        if question.keys[place]
+        and word.key not in lex.KNOWN - lex.MEASURES
+        and word.number is None
+        and len(word.key) > 2
     ]
 
 
@@ -166,18 +169,24 @@ def _is_ranked(question: Question) -> bool:
 
 
 def _unmatched_measure(question: Question, known: set[str]) -> list[str]:
-    """Return the words of what is asked for where none of them stands in a figure that says what it measures."""
-    said = (
-        {word.key for text in (*question.grid.texts, *question.grid.series) for word in split(text)}
-        - lex.PLAIN
-        - {"value"}
-    )
-    content = [word for _, word in _content(question)]
-    if not said or not content or any(is_same(word.key, key) for word in content for key in known):
+    """Return the words for what is asked about where none of them stands in a figure that has a title."""
+    content = _content(question)
+    if not question.grid.title or not 1 <= len(content) <= 2:
         return []
-    if question.named("series") and not question.grid.is_single:
+    if any(is_same(word.key, key) for _, word in content for key in known):
         return []
-    return [" ".join(word.text for word in content)] if len(content) <= 2 and question.grid.title else []
+    nouns = [word.text for place, word in content if _is_noun_place(question, place)]
+    return [" ".join(nouns)] if nouns else []
+
+
+def _is_noun_place(question: Question, place: int) -> bool:
+    """Return whether a word stands where a thing is named: after "the", "how many" or a possessive, before no other noun."""
+    before = question.words[place - 1].key if place else ""
+    after = question.keys[place + 1] if place + 1 < len(question.keys) else ""
+    if after in lex.MEAN | lex.MEDIAN | lex.SUM | lex.VALUE_NOUNS:
+        return False
+    possessive = place > 0 and f"{question.words[place - 1].text}'s {question.words[place].text}" in question.text
+    return possessive or before in ("the", "a", "an", "many", "much", "of", "any", "what", "average", "total", "is")
 
 
 def _quoted(names: Sequence[str]) -> str:

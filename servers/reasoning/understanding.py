@@ -18,14 +18,14 @@ Rule = Callable[[Question], Operation | None]
 
 # The first rule that understands the question decides; a narrower one stands before a wider one.
 RULES: tuple[Rule, ...] = (
-    yes_no.answer_yes_no,
     change.find_trend,
+    yes_no.answer_yes_no,
     reading.find_product,
     pairs.find_share,
     change.find_sharpest_change,
+    change.find_growth,
     pairs.find_difference,
     pairs.find_ratio,
-    change.find_growth,
     counting.find_count,
     reading.find_shared_value,
     ranking.find_order,

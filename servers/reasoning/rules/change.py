@@ -97,7 +97,8 @@ def _neighbours(question: Question, part: Part) -> tuple[Operand, Operand] | Non
 
 def find_trend(question: Question) -> Operation | None:
     """Return the trend of the series asked about."""
-    if question.is_boolean or not question.times or not _asks_for_trend(question):
+    asks_which_way = question.has(lex.RISE) and question.has(lex.FALL)
+    if (question.is_boolean and not asks_which_way) or not question.times or not _asks_for_trend(question):
         return None
     part = read_part(question)
     if question.time_dimension == "series":

@@ -12,7 +12,7 @@ from servers.reasoning.words import split as _split
 
 _COUNTS = (
     r"\bhow many\b|\bcount (the|of|how)\b"
-    r"|\bnumber of (bars|countries|categories|lines|segments|years|groups|items|colou?rs|series)\b"
+    r"|\bnumber of\b"
 )
 
 
@@ -24,7 +24,8 @@ def find_count(question: Question) -> Operation | None:
     many = next((place for place, key in enumerate(question.keys) if key in ("many", "number", "count")), 0)
     counted = _is_of_items(question, many)
     part = only(part, filters=part.filters or compared_filter(question, part))
-    if not part.filters and not counted:
+    asks_how_many = question.has_phrase(r"\bhow many\b|\bcount\b")
+    if not counted and not (part.filters and asks_how_many):
         return None
     selection = selection_of(question, only(part, superlatives=[], aggregates=[]))
     if not part.filters and question.has_phrase(r"\bsame\b") and not part.has_items:

@@ -14,7 +14,8 @@ _APART = (
     r"|\bby how (much|many)\b|\bhow far apart\b|\bhow (much|many)\b.*\b(exceed|outnumber|surpass|lead)"
     r"|\b(minus|subtract)"
 )
-_TIMES = r"\bhow many times\b|\btimes (as|more|greater|larger|higher|bigger)\b|\bdivided by\b|\bquotient\b"
+_TIMES = r"\bhow many times\b(?! (was|were|is|did|does|has))|\btimes (as|more|greater|larger|higher|bigger)\b|\bdivided by\b|\bquotient\b"
+_SECOND_FIRST = r"\btimes (as \w+ as|the( \w+){0,3} of)\b.*\b(is|was|are|were)\b"
 _PART_OF = (
     r"\b(of|to) (the |all |its )?(\w+ )?(total|overall|whole|sum|all)\b|\bmakes? up\b"
     r"|\baccount(s|ed)? for\b|\bcontribut"
@@ -24,7 +25,8 @@ _PART_OF = (
 def find_difference(question: Question) -> Operation | None:
     """Return the difference asked for, or the item whose series differ most or least."""
     cue = question.place(lex.DIFFERENCE)
-    if cue is None and not question.has_phrase(_APART):
+    is_ratio = question.has_phrase(_TIMES)
+    if is_ratio or (cue is None and not question.has_phrase(_APART)):
         return None
     if cue is not None and (ranked := _ranked_difference(question, cue)):
         return ranked
@@ -68,7 +70,8 @@ def _ranked_difference(question: Question, cue: int) -> Operation | None:
     near, _ = find_superlatives(question, max(0, cue - 3), cue + 1)
     if not near:
         after, _ = find_superlatives(question, cue + 1, len(question.words))
-        near = after[-1:] if len(after) == 1 and question.has_phrase(r"\b(is|was|are|were) (the )?\w+\s*\??$") else []
+        last_named = max((mention.end for mention in question.mentions), default=0)
+        near = after if len(after) == 1 and after[0].place >= last_named > cue else []
     if not near or question.grid.is_single:
         return None
     part = read_part(question)
@@ -87,6 +90,8 @@ def find_ratio(question: Question) -> Operation | None:
     if cue is None and not question.has_phrase(_TIMES):
         return None
     operation = _paired(question, plan.OPERATION_KIND_RATIO, cue)
+    if operation is not None and question.has_phrase(_SECOND_FIRST):
+        operation = Operation(kind=operation.kind, operands=reversed(operation.operands))
     if cue is not None and question.wants_label:
         return None
     return operation

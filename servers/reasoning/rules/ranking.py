@@ -63,6 +63,9 @@ def _picks_items(question: Question, part: Part, ranked: Superlative) -> bool:
     """Return whether "the top 3 countries" or "the two smallest" are items, though no "which" asks for them."""
     if ranked.count == 1 or part.aggregates:
         return False
+    items = lex.ITEM_NOUNS | question.category_nouns
+    if any(key in items for key in question.keys[max(0, ranked.place - 7) : ranked.place]):
+        return True
     return not any(key in lex.VALUE_NOUNS for key in question.keys[ranked.place : ranked.place + 3])
 
 

@@ -15,9 +15,7 @@ _MADE = {
     plan.AGGREGATE_MEAN: plan.OPERATION_KIND_AVERAGE,
     plan.AGGREGATE_MEDIAN: plan.OPERATION_KIND_MEDIAN,
 }
-_STANDS_FOR = (
-    r"\b(represent|represents|represented|indicate|indicates|stand for|stands for|denote|denotes|depict|depicts|mean)\b"
-)
+_STANDS_FOR = r"\b(represent|represents|represented|indicate|indicates|stand for|stands for|denote|denotes|depict|depicts)\b|\bmean\??$"
 
 
 def find_product(question: Question) -> Operation | None:
@@ -46,7 +44,7 @@ def find_aggregate(question: Question) -> Operation | None:
     if len(part.superlatives) > 1:
         operands = [operand_of(question, only(part, superlatives=[one], aggregates=[])) for one in part.superlatives]
         return Operation(kind=kind, operands=operands)
-    if part.superlatives and part.superlatives[0].place < place:
+    if part.superlatives and part.superlatives[0].place < place and part.superlatives[0].count == 1:
         return None
     selection = selection_of(question, part)
     if part.superlatives:

@@ -6,7 +6,29 @@ from loupe.reasoning.v1.analysis_pb2 import Operand
 from servers.reasoning.parts import Part, only, operand_of, read_part, share_context
 from servers.reasoning.question import Question
 
-_JOINTS = frozenset({"and", "than", "then", "to", "v", "vs", "versu", "versus", "from", "with", "or", "by", "as"})
+_JOINTS = frozenset(
+    {
+        "exceed",
+        "exceeded",
+        "surpass",
+        "outsell",
+        "minus",
+        "divided",
+        "and",
+        "than",
+        "then",
+        "to",
+        "v",
+        "vs",
+        "versu",
+        "versus",
+        "from",
+        "with",
+        "or",
+        "by",
+        "as",
+    }
+)
 
 
 def split_parts(question: Question, start: int = 0, stop: int | None = None) -> tuple[Part, Part] | None:

@@ -31,10 +31,10 @@ def _verdict(first: Operand, second: Operand, comparison: Comparison.ValueType) 
 
 def _compared(question: Question) -> Operation | None:
     for place in range(1, len(question.keys)):
-        comparison, after = comparison_at(question, place)
+        comparison, left_end, after = comparison_at(question, place)
         if not comparison:
             continue
-        left, right = read_part(question, 0, place), read_part(question, after)
+        left, right = read_part(question, 0, left_end), read_part(question, after)
         if not right.is_anchored:
             continue
         share_context(left, right)
