@@ -167,11 +167,17 @@ def _strength(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uin
     return strength, contrast
 
 
+def find_rules(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the pixels (1, others 0) of the long thin straight lines of an image: (horizontal, vertical)."""
+    _, contrast = _strength(rgb)
+    solid = (contrast > _LEAST_STRENGTH).astype(np.uint8)
+    return _horizontal_rules(solid), np.ascontiguousarray(_horizontal_rules(np.ascontiguousarray(solid.T)).T)
+
+
 def _rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the pixels of long thin straight lines: axes, gridlines, table rules."""
-    upright = _horizontal_rules(solid)
+    """Return the pixels of axes, gridlines and table rules, either way."""
     turned = _horizontal_rules(np.ascontiguousarray(solid.T)).T
-    return np.asarray(np.maximum(upright, turned), np.uint8)
+    return np.asarray(np.maximum(_horizontal_rules(solid), turned), np.uint8)
 
 
 def _horizontal_rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
