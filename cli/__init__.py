@@ -1,0 +1,1 @@
+"""`loupe`: the command line."""

@@ -1,0 +1,273 @@
+"""The command line's entry point: commands, their options and their help; what they do stands in the other modules.
+
+Each command imports what it needs when it runs, so that `loupe --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.errors import Cancelled, CommandFailed, ExitCode
+
+if TYPE_CHECKING:
+    from cli.config import Settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="loupe")
+def loupe() -> None:
+    """Turn a picture of data into an analysis that anyone can check and run again.
+
+    \b
+    Example:
+      loupe analyze chart.png -p "Which month grew fastest?"
+    """
+
+
+@loupe.command()
+@click.option("-d", "--detach", is_flag=True, help="Return as soon as it serves, and leave it running.")
+def up(detach: bool) -> ExitCode:
+    """Start every server and Envoy on this machine.
+
+    Listens on 127.0.0.1, on port 8000 or LOUPE_PORT. Without --detach it runs until Ctrl-C.
+
+    \b
+    Example:
+      loupe up --detach
+    """
+    from cli import lifecycle
+
+    return lifecycle.up_detached(_settings()) if detach else lifecycle.up_in_foreground(_settings())
+
+
+@loupe.command()
+def down() -> ExitCode:
+    """Stop the mesh that `loupe up` started.
+
+    \b
+    Example:
+      loupe down
+    """
+    from cli import lifecycle
+
+    return lifecycle.down(_settings())
+
+
+@loupe.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(as_json: bool) -> ExitCode:
+    """Show every server; exit code 0 only if all serve.
+
+    \b
+    Example:
+      loupe status --json
+    """
+    from cli import status as command
+
+    return command.status(_settings(), as_json=as_json)
+
+
+@loupe.command()
+@click.argument("server", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines are written, until Ctrl-C.")
+@click.option(
+    "-n", "count", default=50, show_default=True, type=click.IntRange(0), help="How many lines to begin with."
+)
+def logs(server: str | None, follow: bool, count: int) -> ExitCode:
+    """Print what the servers logged: of one SERVER, or of all in order of time.
+
+    Lines are readable in a terminal and JSON when piped.
+
+    \b
+    Example:
+      loupe logs sandbox -f
+    """
+    from cli import logs as command
+
+    return command.logs(_settings(), server, follow=follow, count=count, is_readable=sys.stdout.isatty())
+
+
+_IMAGES = click.argument("image", nargs=-1, required=True, type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, as the REST interface has them.")
+
+
+@loupe.command()
+@_IMAGES
+@click.option("-p", "--prompt", "question", metavar="QUESTION", help="What to find out. Default: describe the picture.")
+@click.option(
+    "-o",
+    "--out",
+    default=Path("loupe-out"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the bundles: DIR/STEM/ for each image.",
+)
+@_JSON
+def analyze(image: tuple[Path, ...], question: str | None, out: Path, as_json: bool) -> ExitCode:
+    """Answer a question about each IMAGE, and keep the data, the code and the evidence.
+
+    Starts the mesh where none is running. Exit code: 0 answered, 1 failed, 2 wrong usage, 3 the picture does not hold
+    the answer, 130 cancelled.
+
+    \b
+    Example:
+      loupe analyze chart.png -p "Which month grew fastest?" -o out
+    """
+    from cli import analyze as command
+
+    return command.analyze(_settings(), image, question, out, as_json=as_json)
+
+
+@loupe.command()
+@_IMAGES
+@click.option(
+    "-o",
+    "--out",
+    default=Path("loupe-out"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the CSV files: DIR/STEM.csv for each image, STEM-2.csv for its second figure.",
+)
+def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
+    """Write the data of each IMAGE as CSV: the first row is the header, the first column holds the labels.
+
+    Starts the mesh where none is running. Exit code: 0 every image gave data, 1 an image failed, 2 wrong usage,
+    3 an image had nothing to read.
+
+    \b
+    Example:
+      loupe extract charts/*.png -o data
+    """
+    from cli import extract as command
+
+    return command.extract(_settings(), image, out)
+
+
+@loupe.group()
+def jobs() -> None:
+    """List, show, watch and cancel jobs.
+
+    \b
+    Example:
+      loupe jobs list
+    """
+
+
+@jobs.command("list")
+@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(1, 200), help="How many, newest first.")
+@_JSON
+def list_jobs(count: int, as_json: bool) -> ExitCode:
+    """List the newest jobs.
+
+    \b
+    Example:
+      loupe jobs list -n 5
+    """
+    from cli import jobs as command
+
+    return command.list_jobs(_settings(), count, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@_JSON
+def show(job_id: str, as_json: bool) -> ExitCode:
+    """Show a job: its state, its answer or what went wrong, its files.
+
+    \b
+    Example:
+      loupe jobs show job_01h9zc0v6k2m8q4r7t3w5x9y1a
+    """
+    from cli import jobs as command
+
+    return command.show(_settings(), job_id, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--after", default=0, type=click.IntRange(0), metavar="N", help="Only steps after number N.")
+@_JSON
+def watch(job_id: str, after: int, as_json: bool) -> ExitCode:
+    """Show a job's steps, those that happened and those to come; Ctrl-C leaves the job running.
+
+    \b
+    Example:
+      loupe jobs watch job_01h9zc0v6k2m8q4r7t3w5x9y1a
+    """
+    from cli import jobs as command
+
+    return command.watch(_settings(), job_id, after, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@_JSON
+def cancel(job_id: str, as_json: bool) -> ExitCode:
+    """Cancel a job; what it stored stays.
+
+    \b
+    Example:
+      loupe jobs cancel job_01h9zc0v6k2m8q4r7t3w5x9y1a
+    """
+    from cli import jobs as command
+
+    return command.cancel(_settings(), job_id, as_json=as_json)
+
+
+def _settings() -> Settings:
+    from cli.config import Settings
+    from servers.kit.config import load
+
+    return load(Settings)
+
+
+def main() -> None:
+    """Run the command line and exit with its code; a failure is one line on stderr, never a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return int(loupe.main(arguments, prog_name="loupe", standalone_mode=False) or ExitCode.ANSWERED)
+    except CommandFailed as error:
+        click.echo(f"loupe: {error.message}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"loupe: {error.format_message()}", err=True)
+        return error.exit_code
+    except (Cancelled, KeyboardInterrupt, click.Abort):
+        return ExitCode.CANCELLED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:
+        click.echo(f"loupe: internal error: {type(error).__name__}: {error} ({_keep_traceback()})", err=True)
+        return ExitCode.FAILED
+
+
+def _keep_traceback() -> str:
+    """Write the traceback of the exception in work to a file; return where it is."""
+    import traceback
+
+    folder = Path(os.environ.get("LOUPE_HOME", "~/.loupe")).expanduser() / "logs"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / "cli.log"
+        with path.open("a") as file:
+            traceback.print_exc(file=file)
+    except OSError as error:
+        return f"the traceback could not be kept: {error}"
+    return f"the traceback is in {path}"
+
+
+if __name__ == "__main__":
+    main()

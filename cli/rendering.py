@@ -1,0 +1,137 @@
+"""Shows a job's messages: live in a terminal, as plain lines in a pipe, or as JSON lines."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import click
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from cli import wording
+from loupe.orchestrator.v1.incident_pb2 import Incident
+from loupe.orchestrator.v1.orchestrator_pb2 import RunJobResponse, Step, WatchJobResponse
+from loupe.reasoning.v1.reasoning_pb2 import Action
+from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
+from servers.kit import wire_json
+
+
+class JobPrinter(Protocol):
+    """Takes a job's messages in order and lets the user see them."""
+
+    def begin(self, title: str, question: str) -> None:
+        """A job about an image begins."""
+
+    def show(self, response: RunJobResponse | WatchJobResponse) -> None:
+        """A message has come."""
+
+    def end(self, note: str) -> None:
+        """The job has ended and its results are on this disk; the note says where. Also called after a failure."""
+
+
+class JsonLines:
+    """Prints each message as Envoy's newline-delimited JSON has it; anything else goes to stderr."""
+
+    def begin(self, title: str, question: str) -> None:
+        """Nothing: stdout holds messages only."""
+
+    def show(self, response: RunJobResponse | WatchJobResponse) -> None:
+        """Print one line."""
+        click.echo(wire_json.to_line(response))
+
+    def end(self, note: str) -> None:
+        """Print the note on stderr."""
+        if note:
+            click.echo(note, err=True)
+
+
+class TextLines:
+    """Prints a line for each thing done, with what is being done below it where the output is a terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        # Long lines are the terminal's to wrap; nothing in a text is markup, and no number needs a colour.
+        self._console = console or Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._status: Status | None = None
+        self._action: Action | None = None
+        self._since: Timestamp | None = None
+
+    def begin(self, title: str, question: str) -> None:
+        """Print whom the following lines are about."""
+        asked = wording.plain(question)
+        self._line((title, "bold"), (f": {asked}" if asked else "", ""))
+        self._wait("waiting for a place")
+
+    def show(self, response: RunJobResponse | WatchJobResponse) -> None:
+        """Print what a message says; a heartbeat says nothing."""
+        if not response.HasField("step"):
+            return
+        step = response.step
+        match step.WhichOneof("body"):
+            case "thought":
+                self._line(("  " + wording.plain(step.thought.text), "dim"))
+                self._wait("deciding")
+            case "action":
+                self._action, self._since = step.action, step.create_time
+                self._wait(wording.doing(step.action))
+            case "observation":
+                self._observed(step)
+                self._wait("deciding")
+            case "answer":
+                self._stop()
+                self._answer(step.answer.answer)
+            case "incident":
+                self._stop()
+                self._incident(step.incident)
+
+    def end(self, note: str) -> None:
+        """Print where the results are."""
+        self._stop()
+        if note:
+            self._line(("  " + note, ""))
+
+    def _observed(self, step: Step) -> None:
+        doing = wording.doing(self._action) if self._action else "working"
+        told = wording.outcome(step.observation)
+        is_good = not told.startswith(("denied", "failed", "stopped", "nothing"))
+        mark, style = ("✓", "green") if is_good else ("✗", "red")
+        took = f" ({_seconds(self._since, step.create_time):.1f} s)" if self._since else ""
+        self._line((f"  {mark} ", style), (f"{doing} … {told}", ""), (took, "dim"))
+        self._action = self._since = None
+
+    def _answer(self, answer: Answer) -> None:
+        if answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:
+            told = f"This can't be answered from the picture: {wording.plain(answer.reason)}"
+            self._line((told, "bold yellow"))
+            return
+        for line in answer.text.splitlines():
+            self._line((wording.plain(line), "bold"))
+
+    def _incident(self, incident: Incident) -> None:
+        style = "red" if incident.is_final else "yellow"
+        for place, (word, told) in enumerate(wording.incident_lines(incident)):
+            mark = "✗" if place == 0 else " "
+            self._line((f"  {mark} {word}: ", style), (told, "bold" if place == 0 else ""))
+
+    def _line(self, *parts: tuple[str, str]) -> None:
+        self._console.print(Text.assemble(*parts))
+
+    def _wait(self, doing: str) -> None:
+        """Show in a terminal what is being done; in a pipe this shows nothing."""
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status(Text(doing), spinner="dots")
+            self._status.start()
+        else:
+            self._status.update(Text(f"{doing} …"))
+
+    def _stop(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def _seconds(begin: Timestamp, end: Timestamp) -> float:
+    return max(0.0, (end.ToNanoseconds() - begin.ToNanoseconds()) / 1e9)

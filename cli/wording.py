@@ -1,0 +1,129 @@
+"""Steps, figures and incidents in words, as the terminal shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from loupe.critic.v1.critic_pb2 import Verdict
+from loupe.orchestrator.v1.incident_pb2 import Incident
+from loupe.orchestrator.v1.orchestrator_pb2 import JobState
+from loupe.reasoning.v1.reasoning_pb2 import Action, Observation, RunObserved
+from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome
+from loupe.type.v1.figure_pb2 import ChartType, Fidelity, Figure
+from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
+
+_DOING = {
+    "read_figures": "reading the picture",
+    "write_code": "writing the code",
+    "review_code": "reviewing the code",
+    "run_code": "running the code",
+    "repair_code": "repairing the code",
+    "draw_overlay": "drawing the evidence",
+    "finish": "finishing",
+}
+
+
+def doing(action: Action) -> str:
+    """Return what an action is: "reading the picture"."""
+    return _DOING.get(action.WhichOneof("kind") or "", "working")
+
+
+def outcome(observation: Observation) -> str:
+    """Return what came of an action: "a bar chart, 12 values"."""
+    match observation.WhichOneof("kind"):
+        case "figures":
+            return figures(observation.figures)
+        case "code":
+            return counted(len(observation.code.source.splitlines()), "line")
+        case "verdict":
+            return verdict(observation.verdict)
+        case "run":
+            return run(observation.run)
+    return "done"
+
+
+def figures(response: AnalyzeImageResponse) -> str:
+    """Return what was read from a picture, or why nothing was."""
+    if response.figures:
+        return "; ".join(figure(found) for found in response.figures)
+    return f"nothing to read: {nothing_because(response)}"
+
+
+def nothing_because(response: AnalyzeImageResponse) -> str:
+    """Return why a picture gave no figures."""
+    return "; ".join(plain(reason).rstrip(".") for reason in response.reasons) or "no chart and no table was found"
+
+
+def figure(found: Figure) -> str:
+    """Return a figure in a few words: "a grouped bar chart, 3 series, 12 values"."""
+    if found.HasField("table"):
+        size = f"{counted(found.table.row_count, 'row')}, {counted(found.table.column_count, 'column')}"
+        told = f"a table, {size}"
+    else:
+        kind = chart_kind(found.chart.type)
+        article = "an" if kind[0] in "aeiou" else "a"
+        count = sum(point.y.HasField("number") for series in found.chart.series for point in series.points)
+        many = f"{len(found.chart.series)} series, " if len(found.chart.series) > 1 else ""
+        told = f"{article} {kind}, {many}{counted(count, 'value')}"
+    if found.fidelity in (Fidelity.FIDELITY_REVIEW, Fidelity.FIDELITY_FAIL):
+        why = "; ".join(dict.fromkeys(plain(reason.message).rstrip(".") for reason in found.reasons))
+        word = "to be checked" if found.fidelity == Fidelity.FIDELITY_REVIEW else "not usable as data"
+        told += f", {word}: {why}" if why else f", {word}"
+    return told
+
+
+def chart_kind(kind: ChartType.ValueType) -> str:
+    """Return a chart type in words: "grouped bar chart"."""
+    name = ChartType.Name(kind).removeprefix("CHART_TYPE_").replace("_", " ").lower()
+    if name == "unspecified":
+        return "chart"
+    return name if name == "histogram" else f"{name} plot" if name in ("box", "scatter") else f"{name} chart"
+
+
+def verdict(given: Verdict) -> str:
+    """Return a critic's verdict: "approved, 0 findings"."""
+    told = f"{'approved' if given.is_approved else 'denied'}, {counted(len(given.findings), 'finding')}"
+    blocking = next((finding for finding in given.findings if finding.is_blocking), None)
+    if blocking is None:
+        return told
+    return f"{told}: line {blocking.line}: {plain(blocking.message)} ({plain(blocking.rule)})"
+
+
+def run(observed: RunObserved) -> str:
+    """Return how a program ended: "3 files" or "failed: ZeroDivisionError: division by zero (line 3)"."""
+    result = observed.result
+    if result.outcome == Outcome.OUTCOME_COMPLETED:
+        return counted(len(observed.artifacts), "file")
+    if result.outcome == Outcome.OUTCOME_LIMIT_EXCEEDED:
+        limit = LimitKind.Name(result.exceeded).removeprefix("LIMIT_KIND_").replace("_", " ").lower()
+        return f"stopped at the limit of {limit}"
+    if result.outcome == Outcome.OUTCOME_CANCELLED:
+        return "cancelled"
+    if result.error.type:
+        return f"failed: {plain(result.error.type)}: {plain(result.error.message)} (line {result.error.line})"
+    return f"failed with exit code {result.exit_code}"
+
+
+def incident_lines(incident: Incident) -> Iterable[tuple[str, str]]:
+    """Yield pairs of a word and what it says: what failed, why, and what is safe to do next."""
+    yield "failed", plain(incident.summary)
+    if incident.diagnosis:
+        yield "why", plain(incident.diagnosis)
+    labels = [plain(remedy.label) for remedy in incident.remedies]
+    if labels:
+        yield "next", " · ".join(labels)
+
+
+def state(value: JobState.ValueType) -> str:
+    """Return a job's state in words: "awaiting approval"."""
+    return JobState.Name(value).removeprefix("JOB_STATE_").replace("_", " ").lower()
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 value" or "12 values"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def plain(text: str) -> str:
+    """Return text from a picture, a model or a program as one line that can't steer a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
