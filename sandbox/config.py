@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from sandbox import runtime
@@ -37,3 +38,9 @@ class Settings(ServerSettings):
 
     uid_count: int = Field(default=256, ge=1, le=65536)
     """How many such uids there are; at least as many as concurrent runs."""
+
+    @model_validator(mode="after")
+    def _uids_suffice(self) -> Self:
+        if self.uid_count < self.concurrent_runs:
+            raise ValueError(f"LOUPE_SANDBOX_UID_COUNT is {self.uid_count}, LOUPE_SANDBOX_CONCURRENT_RUNS more")
+        return self

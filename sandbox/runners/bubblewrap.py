@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits, OutputChunk
-from sandbox import bootstrap, seccomp
+from sandbox import bootstrap, seccomp, watchdog
 from sandbox.cgroups import Group, Hierarchy
 from sandbox.lifetimes import to_the_end
 from sandbox.limits import KIB, MIB
@@ -76,12 +76,28 @@ class Bubblewrap:
                     command, passed = self._command(process, program)
                     process.launch([*_become(identity), *command], passed)
                     await process.begin(self._order(program), program.limits.wall_time_s)
-                    yield BubblewrapRun(process, group, program.limits)
+                    async with self._watched(process, program.limits):
+                        yield BubblewrapRun(process, group, program.limits)
                 finally:
                     await to_the_end(process.close())
             finally:
                 if group:
                     await to_the_end(group.remove())
+
+    @asynccontextmanager
+    async def _watched(self, process: ConfinedProcess, limits: Limits) -> AsyncIterator[None]:
+        """Watch the memory of all processes together, where no cgroup does."""
+        if self._counts(LimitKind.LIMIT_KIND_MEMORY):
+            yield
+            return
+        watching = asyncio.create_task(
+            watchdog.watch(process.init_pid, limits.memory_mib * MIB, lambda: process.kill(LimitKind.LIMIT_KIND_MEMORY))
+        )
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     def _command(self, process: ConfinedProcess, program: Program) -> tuple[list[str], list[int]]:
         control, report, status = process.inner_fds
@@ -156,6 +172,7 @@ class BubblewrapRun:
             disk=os.fstatvfs(self._process.work_fd),
             limits=self._limits,
             wall_s=self._process.wall_s,
+            cpu_s=self._process.cpu_s,
         )
 
 
@@ -239,7 +256,7 @@ def _tree(policy: Policy, runtime: Runtime) -> list[str]:
 def _enforced_by(hierarchy: Hierarchy | None) -> dict[LimitKind.ValueType, str]:
     means = {
         LimitKind.LIMIT_KIND_CPU: "CPU affinity",
-        LimitKind.LIMIT_KIND_MEMORY: "RLIMIT_AS of each process",
+        LimitKind.LIMIT_KIND_MEMORY: f"RLIMIT_AS of each process, a look at all every {watchdog.INTERVAL_S:g} s",
         LimitKind.LIMIT_KIND_WALL_TIME: "the service's clock",
         LimitKind.LIMIT_KIND_DISK: "tmpfs size",
         LimitKind.LIMIT_KIND_PROCESSES: "RLIMIT_NPROC in a user namespace",

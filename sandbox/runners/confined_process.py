@@ -25,6 +25,7 @@ from sandbox.runners.base import SandboxBroken
 _READ_BYTES = 65536
 _MAX_REPORT_BYTES = 65536
 _START_WITHIN_S = 30.0
+_KNOWN_WITHIN_S = 2.0
 
 
 class ConfinedProcess:
@@ -40,10 +41,14 @@ class ConfinedProcess:
         self._fds: set[int] = set()
         self._launcher: subprocess.Popen[bytes] | None = None
         self._init_pidfd = -1
+        self._status = b""
         self._started_at = 0.0
+        self.init_pid = 0
         self._timer: asyncio.TimerHandle | None = None
         self.stopped_by: LimitKind.ValueType | None = None
         self.wall_s = 0.0
+        self.cpu_s = 0.0
+        """Of everything that was started, known once all is dead."""
         self.work_fd = -1
         self.control, self._inner_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.setblocking(False)
@@ -100,9 +105,9 @@ class ConfinedProcess:
         """
         try:
             async with asyncio.timeout(_START_WITHIN_S):
-                init_pid = await self._init_pid()
+                self.init_pid = await self._init_pid()
                 if self._group:
-                    self._group.add(init_pid)
+                    self._group.add(self.init_pid)
                 self.control.send(json.dumps(order).encode())
                 await self._readable(self.control.fileno())
                 message, fds, _, _ = socket.recv_fds(self.control, 4096, 1)
@@ -116,15 +121,22 @@ class ConfinedProcess:
         self._started_at = time.monotonic()
         self._timer = self._loop.call_later(wall_time_s, self.kill, LimitKind.LIMIT_KIND_WALL_TIME)
 
+    async def _learn_init(self) -> None:
+        """See to it that process 1 is what gets killed: the launcher then reaps it, and nobody is left a zombie."""
+        if self._init_pidfd >= 0 or self._dead.is_set():
+            return
+        with contextlib.suppress(SandboxBroken, TimeoutError):
+            async with asyncio.timeout(_KNOWN_WITHIN_S):
+                await self._init_pid()
+
     async def _init_pid(self) -> int:
         """Return the pid of process 1, out here, having made sure that it can be killed."""
-        text = b""
-        while (found := re.search(rb'"child-pid": *(\d+)\D', text)) is None:
+        while (found := re.search(rb'"child-pid": *(\d+)\D', self._status)) is None:
             await self._readable(self._status_fd)
             more = os.read(self._status_fd, 4096)
             if not more:
                 raise SandboxBroken(f"bubblewrap ended: {await self._complaint()}")
-            text += more
+            self._status += more
         pid = int(found[1])
         self._init_pidfd = os.pidfd_open(pid)
         parent = _parent_of(pid)
@@ -191,6 +203,7 @@ class ConfinedProcess:
         if self._timer:
             self._timer.cancel()
         if self._launcher:
+            await self._learn_init()
             self.kill(None)
             await self._dead.wait()
         for fd in tuple(self._fds):
@@ -237,7 +250,9 @@ class ConfinedProcess:
 
     def _launcher_died(self) -> None:
         assert self._launcher is not None
-        self._launcher.wait()
+        _, status, usage = os.wait4(self._launcher.pid, 0)
+        self._launcher.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu_s = usage.ru_utime + usage.ru_stime
         if self._init_pidfd < 0:
             self._all_dead()
             return

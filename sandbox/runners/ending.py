@@ -13,7 +13,6 @@ from sandbox.runners.base import Ending
 
 class _Exit(BaseModel):
     status: int
-    cpu_s: float
     peak_memory_kib: int
 
 
@@ -55,6 +54,7 @@ def ending_of(
     disk: os.statvfs_result,
     limits: Limits,
     wall_s: float,
+    cpu_s: float,
 ) -> Ending:
     """Return how a run ended.
 
@@ -63,14 +63,16 @@ def ending_of(
       exit_message: of process 1; empty if it was killed.
       report: of the program's process; untrusted.
       disk: the file system of /work, after everything is dead.
+      cpu_s: as the processes' parent counts it; a cgroup, where there is one, counts it better.
     """
     usage = usage or Usage()
-    ending = Ending(wall_s=wall_s, cpu_s=usage.cpu_s or 0.0, peak_memory_kib=usage.peak_memory_kib or 0)
+    ending = Ending(
+        wall_s=wall_s, cpu_s=cpu_s if usage.cpu_s is None else usage.cpu_s, peak_memory_kib=usage.peak_memory_kib or 0
+    )
     if exit_message:
         said = _ExitMessage.model_validate_json(exit_message).exit
         # The group's peak also holds files the kernel cached on its behalf: the processes' own is what a person means.
         ending.peak_memory_kib = said.peak_memory_kib
-        ending.cpu_s = usage.cpu_s if usage.cpu_s is not None else said.cpu_s
         ending.signal = os.WTERMSIG(said.status) if os.WIFSIGNALED(said.status) else 0
         ending.exit_code = os.waitstatus_to_exitcode(said.status) if not ending.signal else 128 + ending.signal
     else:
