@@ -38,7 +38,7 @@ class TextRules(_Data):
 
     denied_beginnings: tuple[str, ...]
     system_folders: frozenset[str]
-    """A literal that starts with /NAME/ leaves the working folder."""
+    """A literal that starts with /NAME/ is worth a remark: a path, or a label of a chart of disks."""
 
 
 class RuffRules(_Data):

@@ -205,6 +205,11 @@ unit = "USD/year"
 for part in "a/b".split("/"):
     print(part, f"{label}/{unit}", "... and so on", "1..5")
 """,
+    "what a chart says, quoted": '''\
+"""Answers: what is {0.__class__} of ../usage, see http://a.b and /etc/passwd?"""
+labels = ["{0.__class__} sold", "usage of __class__", "~/music", "../up", "http://a.b/c", "/month"]
+print(labels)
+''',
     "attribute names given as literals": """\
 from operator import attrgetter, itemgetter
 from types import SimpleNamespace
@@ -340,6 +345,9 @@ HOSTILE = [
     ("import operator\noperator.attrgetter('a.__class__')(1)", "dunder-not-allowed"),
     ("import operator\noperator.methodcaller('mro')(int)", "call-not-allowed"),
     ("'{0.__class__}'.format(1)", "hidden-name"),
+    ('"""{0.__class__}"""\n__doc__.format(1)', "dunder-not-allowed"),
+    ("t = 'x {0.__globals__}'\nt.format(1)", "hidden-name"),
+    ("import pandas as pd\npd.DataFrame().agg('__class__')", "hidden-name"),
     ("f'{().__class__}'", "dunder-not-allowed"),
     ("import string\nstring.Formatter().get_field('0.real', (1,), {})", "call-not-allowed"),
     # files and network

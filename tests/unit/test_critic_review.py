@@ -96,6 +96,12 @@ async def test_a_finding_says_where_in_code_points(reviewer):
     )
 
 
+async def test_a_label_that_reads_like_a_path_is_a_remark_and_no_denial(reviewer):
+    verdict = await reviewer.review("disks = ['/var/log', '/home/ann']\nprint(disks)\n")
+    assert verdict.is_approved
+    assert [(finding.rule, finding.is_blocking) for finding in verdict.findings] == [("system-path", False)] * 2
+
+
 async def test_findings_are_ordered_by_line_column_tool_and_rule(reviewer):
     verdict = await reviewer.review("import subprocess\nimport os\nprint(nothing, eval('1'))\n")
     places = [(finding.line, finding.column, finding.tool, finding.rule) for finding in verdict.findings]

@@ -14,6 +14,9 @@ from servers.critic.scopes import UNCLEAR, Names, Placed, Scope
 
 _ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_DOTTED = re.compile(r"[\w.]+")
+# What str.format would look up.
+_REPLACEMENT_FIELD = re.compile(r"\{[^{}]*")
 _DUNDER = re.compile(r"__\w+__")
 # In a pandas query "@name" is the program's variable; anything reached from it is a call into the program.
 _QUERY_REACHES_OUT = re.compile(r"@\s*\w+\s*[.(\[]|__")
@@ -28,9 +31,11 @@ class Objection:
     node: ast.AST | None = None
     """The part that breaks it, where it is not the whole node."""
 
+    is_blocking: bool = True
+
 
 def check_policy(program: Program, policy: Policy) -> list[Finding]:
-    """Return what in a program breaks the policy; every finding blocks.
+    """Return what in a program breaks the policy.
 
     Raises:
       Unparseable: an annotation written as text nests too deeply.
@@ -51,8 +56,8 @@ def check_policy(program: Program, policy: Policy) -> list[Finding]:
                 Finding(
                     tool=Tool.TOOL_POLICY,
                     rule=objection.rule,
-                    severity=Severity.SEVERITY_HIGH,
-                    is_blocking=True,
+                    severity=Severity.SEVERITY_HIGH if objection.is_blocking else Severity.SEVERITY_LOW,
+                    is_blocking=objection.is_blocking,
                     message=shortened(objection.message),
                     line=span.line,
                     column=span.column,
@@ -99,6 +104,9 @@ class _Rules:
                 yield from self._attribute(placed.node, placed)
             case ast.Call():
                 yield from self._call(placed.node, placed.scope)
+            case ast.Constant() if isinstance(placed.parent, ast.Expr):
+                # A docstring, which often quotes the question. Nothing can read it: __doc__ is not allowed.
+                pass
             case ast.Constant(value=str(text)):
                 yield from self._text(text)
             case ast.Constant(value=bytes(data)):
@@ -226,6 +234,9 @@ class _Rules:
             yield from self._query(node, scope)
         if "builtins.type" in origins and (len(node.args) > 1 or node.keywords):
             yield Objection("call-not-allowed", "type() with three arguments is not allowed: write a class")
+        if method in ("format", "format_map") and isinstance(node.func, ast.Attribute):
+            for text in self._texts(node.func.value, scope):
+                yield from self._hidden_names(" ".join(_REPLACEMENT_FIELD.findall(text)))
         yield from self._pickle(node, is_load="numpy.load" in origins)
 
     def _attribute_by_name(self, node: ast.Call, *, is_getter: bool) -> Iterator[Objection]:
@@ -284,13 +295,16 @@ class _Rules:
             yield denied
 
     def _text(self, text: str) -> Iterator[Objection]:
+        """Yield what speaks against a literal wherever it stands. Labels of charts stand in literals too."""
         rules = self._policy.data.text
-        if "__" in text:
-            for word in sorted(set(_DUNDER.findall(text)) & rules.denied_words):
-                yield Objection("hidden-name", f"the text names {word}")
+        if "__" in text and _DOTTED.fullmatch(text):
+            yield from self._hidden_names(text)
         if text.startswith(rules.denied_beginnings):
             yield Objection("text-not-allowed", "the text would import a module or open a file by its address")
         first, slash, _ = text.removeprefix("/").partition("/")
-        is_system = text.startswith("/") and slash and first in rules.system_folders
-        if is_system or text.startswith(("~/", "../")) or "/../" in text:
-            yield Objection("path-outside-folder", f"{text!r} is outside the working folder")
+        if text.startswith("/") and slash and first in rules.system_folders:
+            yield Objection("system-path", f"{text!r} reads like a path of the system", is_blocking=False)
+
+    def _hidden_names(self, text: str) -> Iterator[Objection]:
+        for word in sorted(set(_DUNDER.findall(text)) & self._policy.data.text.denied_words):
+            yield Objection("hidden-name", f"the text names {word}")

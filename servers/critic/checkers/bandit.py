@@ -26,7 +26,7 @@ class BanditFailed(Exception):
 
 
 class BanditScanner:
-    """All of bandit's tests with their default settings."""
+    """Bandit's tests, but for the ignored ones, with their default settings."""
 
     def __init__(self, rules: BanditRules) -> None:
         self._rules = rules
@@ -40,7 +40,7 @@ class BanditScanner:
         self._new_metrics = metrics.Metrics
         self._new_visitor = node_visitor.BanditNodeVisitor
         self._syntax = meta_ast.BanditMetaAst()
-        self._tests = test_set.BanditTestSet(config.BanditConfig(), {})
+        self._tests = test_set.BanditTestSet(config.BanditConfig(), {"exclude": sorted(rules.ignored)})
 
     def scan(self, program: Program) -> list[Finding]:
         """Return bandit's findings.
@@ -57,11 +57,7 @@ class BanditScanner:
             visitor.process(data)
         except BanditFailed as error:
             return [_broken(str(error))]
-        return [
-            self._finding(program, issue)
-            for issue in visitor.tester.results
-            if issue.test_id not in self._rules.ignored
-        ]
+        return [self._finding(program, issue) for issue in visitor.tester.results]
 
     def _finding(self, program: Program, issue: Any) -> Finding:
         span = program.span(issue.lineno, issue.col_offset, max(issue.linerange, default=0), issue.end_col_offset)
