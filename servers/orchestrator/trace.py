@@ -32,9 +32,14 @@ def untraced(answer: Answer, figures: Iterable[Figure], question: str) -> str:
         if strangers:
             return f"{value.name!r} names {strangers[0]}, which was not read"
     sources = [question, *(value.text for value in answer.values), *(text for f in figures for text in _labels(f))]
-    traced = {token for source in sources for token in _NUMBER.findall(source)}
-    strangers = [token for token in _NUMBER.findall(f"{answer.text} {answer.short_text}") if token not in traced]
+    traced = {number for source in sources for number in _numbers(source)}
+    strangers = [number for number in _numbers(f"{answer.text} {answer.short_text}") if number not in traced]
     return f"its text holds {strangers[0]}, which none of its values holds" if strangers else ""
+
+
+def _numbers(text: str) -> list[str]:
+    """Return the numbers of a text as digits and points: 1,234.5 and 1234.5 are the same number, written twice."""
+    return [re.sub(r"[,\u00a0\u202f]", "", token) for token in _NUMBER.findall(text)]
 
 
 def values_of(figure: Figure) -> Iterator[Value]:
