@@ -1,0 +1,355 @@
+"""Bars: rectangles of one fill that share a thickness and a baseline, and what is stacked on them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from servers.vision.charts.calibration import Floats
+from servers.vision.charts.colors import FROM_PAPER, Palette, distance_from
+from servers.vision.charts.frame import Frame
+from servers.vision.charts.page import Lab, Mask, Page
+from servers.vision.geometry import PixelBox
+
+_RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0.785
+_THICKNESS_SPREAD = 0.12  # bars of one chart differ in thickness by rounding only; 12 % is 1 px of 8
+_BASELINE_PX = 2.5
+_LEAST_SHARE_OF_INK = 0.35  # of all filled pixels; where bars hold less, the chart is of another kind
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One rectangle, in frame coordinates."""
+
+    fill: int
+    lane: int
+    start: float
+    """Along: the end nearer the baseline."""
+    end: float
+    """Along: the end that shows the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class BarChart:
+    """Bars and the lanes they stand in, lanes in reading order."""
+
+    frame: Frame
+    bars: tuple[Bar, ...]
+    lanes: tuple[tuple[float, float], ...]
+    baseline: float | None
+    """Along: where most bars start; None where stacks are centred or each starts elsewhere."""
+
+    @property
+    def stacked(self) -> bool:
+        """Some lane holds more than one bar on the same side of the baseline."""
+        counts = Counter((bar.lane, bar.end > bar.start) for bar in self.bars)
+        return sum(count > 1 for count in counts.values()) * 2 >= len(self.lanes)
+
+    def box_of(self, bar: Bar) -> PixelBox:
+        """Return the bar's pixels."""
+        return self.frame.box(self.lanes[bar.lane], (bar.start, bar.end))
+
+    @property
+    def thickness(self) -> float:
+        """Median across the lanes, pixels."""
+        return float(np.median([hi - lo for lo, hi in self.lanes]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rect:
+    fill: int
+    box: PixelBox
+
+
+def find_bars(page: Page, palette: Palette, *, ignore: Sequence[PixelBox] = ()) -> BarChart | None:
+    """Return the image's bars, or None where no rectangles stand like bars.
+
+    Args:
+      ignore: boxes of legend patches.
+    """
+    text = page.text_mask()
+    rects = [
+        rect
+        for rect in _rectangles(palette, text)
+        if not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
+        and _sizeable(rect.box, page)
+        and not _is_lettering(rect.box, text, page.text_height)
+    ]
+    if not rects:
+        return None
+    best: tuple[float, BarChart] | None = None
+    for vertical in (True, False):
+        scored = _layout(page, palette, rects, Frame(vertical), text)
+        if scored is not None and (best is None or scored[0] > best[0]):
+            best = scored
+    return best[1] if best else None
+
+
+def _sizeable(box: PixelBox, page: Page) -> bool:
+    return (
+        min(box.width, box.height) >= 1.5
+        and max(box.width, box.height) >= 4
+        and box.area < 0.6 * page.width * page.height
+    )
+
+
+def _is_lettering(box: PixelBox, text: Mask, text_height: float) -> bool:
+    """Tell whether the rectangle is a piece of a letter: no larger than letters and standing among them."""
+    if max(box.width, box.height) > 1.5 * text_height:
+        return False
+    return float(text[int(box.y_min) : int(box.y_max), int(box.x_min) : int(box.x_max)].mean()) > 0.5
+
+
+def _rectangles(palette: Palette, text: Mask) -> list[_Rect]:
+    rects: list[_Rect] = []
+    for index in range(len(palette.fills)):
+        mask = palette.mask(index).astype(np.uint8)
+        count, component, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+        for part in range(1, count):
+            x, y, w, h, area = (int(value) for value in stats[part])
+            if area < 6:
+                continue
+            window = component[y : y + h, x : x + w] == part
+            covered = int((window | text[y : y + h, x : x + w]).sum())
+            if covered >= _RECTANGULAR * w * h and area >= 0.25 * w * h:
+                rects.append(_Rect(index, PixelBox(x, y, x + w, y + h)))
+            else:
+                rects += _skyline(index, window, x, y)
+    return rects
+
+
+def _skyline(fill: int, window: Mask, x: int, y: int) -> list[_Rect]:
+    """Return the bars of a histogram-like shape: touching bars of one fill on a straight baseline."""
+    found: list[_Rect] = []
+    h, w = window.shape
+    if min(h, w) < 8:
+        return found
+    for vertical in (True, False):
+        body = window if vertical else window.T
+        length, across = body.shape
+        base = length - 1 if vertical else 0
+        if body[base].mean() < 0.9 and body[base - 1 if vertical else 1].mean() < 0.9:
+            continue
+        heights = body.sum(axis=0).astype(np.int64)
+        edges = [0, *(int(k) + 1 for k in np.flatnonzero(np.abs(np.diff(heights)) > 1)), across]
+        plateaus = [(a, b) for a, b in itertools.pairwise(edges) if b - a >= 3]
+        if len(plateaus) < 2 or sum(b - a for a, b in plateaus) < 0.85 * across or len(plateaus) > across / 4:
+            continue
+        for a, b in plateaus:
+            tall = int(np.median(heights[a:b]))
+            if vertical:
+                found.append(_Rect(fill, PixelBox(x + a, y + h - tall, x + b, y + h)))
+            else:
+                found.append(_Rect(fill, PixelBox(x, y + a, x + tall, y + b)))
+        break
+    return found
+
+
+def _layout(
+    page: Page, palette: Palette, rects: Sequence[_Rect], frame: Frame, text: Mask
+) -> tuple[float, BarChart] | None:
+    """Return (how well the rectangles are bars in this frame, the chart)."""
+    thick = np.array([hi - lo for lo, hi in (frame.across(rect.box) for rect in rects)])
+    weight = np.array([rect.box.area for rect in rects])
+    # The thickness that carries most ink: legend patches and icons are many but small.
+    support = [weight[np.abs(thick - t) <= max(1.5, _THICKNESS_SPREAD * t)].sum() for t in thick]
+    typical = float(thick[int(np.argmax(support))])
+    alike = [
+        rect for rect, t in zip(rects, thick, strict=True) if abs(t - typical) <= max(1.5, _THICKNESS_SPREAD * typical)
+    ]
+    baseline, standing = _baseline(alike, frame)
+    chained = _chained(alike, standing, frame)
+    members = [rect for rect in alike if rect in chained]
+    if not members or (len(members) == 1 and members[0].box.area < 0.02 * page.width * page.height):
+        return None
+    lanes = _lanes(members, frame)
+    bars = _scan(page, palette, members, lanes, frame, text, baseline if len(standing) >= 2 else None)
+    if not bars:
+        return None
+    lengths = np.array([abs(bar.end - bar.start) for bar in bars])
+    if len(bars) == 1 and lengths[0] < 3 * page.text_height:
+        return None
+    drawn = sum(abs(bar.end - bar.start) * (lanes[bar.lane][1] - lanes[bar.lane][0]) for bar in bars)
+    filled = float(((palette.labels >= 0) & palette.flat & ~text).sum())
+    if drawn < _LEAST_SHARE_OF_INK * filled:
+        return None
+    ink = sum(rect.box.area for rect in members) / max(1e-9, float(weight.sum()))
+    on_base = [lane for lane in lanes if any(_overlaps(frame.across(r.box), lane) for r in standing)]
+    shared = len(on_base) / len(lanes)
+    # Bars of one chart are equally thick and of different lengths; the wrong frame has it the other way round.
+    uneven = float(np.std(lengths) / max(1.0, np.mean(lengths))) if len(lengths) > 1 else 0.0
+    score = ink + 0.6 * shared + 0.4 * min(1.0, uneven) + 0.5 * min(1.0, len(lanes) / 4)
+    return score, BarChart(frame, tuple(bars), tuple(lanes), baseline if len(standing) >= 2 or len(bars) == 1 else None)
+
+
+def _baseline(rects: Sequence[_Rect], frame: Frame) -> tuple[float, list[_Rect]]:
+    """Return the coordinate along which most lanes have an edge, and the bars there.
+
+    Of several that serve as many lanes the lowest counts: stacks of equal parts share more edges than their foot.
+    """
+    lanes = _lanes(rects, frame)
+    home = [_lane_of(frame.across(rect.box), lanes) for rect in rects]
+    best: tuple[tuple[int, float], list[_Rect]] | None = None
+    for edge in sorted({edge for rect in rects for edge in frame.along(rect.box)}):
+        touching = [
+            index
+            for index, rect in enumerate(rects)
+            if min(abs(edge - e) for e in frame.along(rect.box)) <= _BASELINE_PX
+        ]
+        key = (len({home[index] for index in touching}), -frame.growth * edge)
+        if best is None or key > best[0]:
+            best = (key, [rects[index] for index in touching])
+    if best is None:
+        return 0.0, []
+    edge = -frame.growth * best[0][1]
+    near = [e for rect in best[1] for e in frame.along(rect.box) if abs(e - edge) <= _BASELINE_PX]
+    return float(np.median(near)), best[1]
+
+
+def _overlaps(across: tuple[float, float], lane: tuple[float, float]) -> bool:
+    return min(across[1], lane[1]) - max(across[0], lane[0]) > 0.5 * min(across[1] - across[0], lane[1] - lane[0])
+
+
+def _lane_of(across: tuple[float, float], lanes: Sequence[tuple[float, float]]) -> int:
+    """Return the lane the extent shares most with."""
+    return int(np.argmax([min(across[1], hi) - max(across[0], lo) for lo, hi in lanes]))
+
+
+def _chained(rects: Sequence[_Rect], standing: Sequence[_Rect], frame: Frame) -> list[_Rect]:
+    """Return the bars on the baseline and everything stacked on them or sharing a lane with them."""
+    chosen = list(standing)
+    lanes = [frame.across(rect.box) for rect in standing]
+    for rect in rects:
+        if rect in chosen:
+            continue
+        lo, hi = frame.across(rect.box)
+        if any(min(hi, b) - max(lo, a) > 0.6 * min(hi - lo, b - a) for a, b in lanes) or _touches_stack(
+            rect, rects, frame
+        ):
+            chosen.append(rect)
+    return chosen
+
+
+def _touches_stack(rect: _Rect, rects: Sequence[_Rect], frame: Frame) -> bool:
+    """Tell whether another bar of the same lane ends where this one begins, as in stacks without a common baseline."""
+    lo, hi = frame.across(rect.box)
+    for other in rects:
+        a, b = frame.across(other.box)
+        if other is rect or abs(a - lo) > 2 or abs(b - hi) > 2:
+            continue
+        v0, v1 = frame.along(rect.box)
+        w0, w1 = frame.along(other.box)
+        if min(abs(v0 - w1), abs(v1 - w0)) <= 3:
+            return True
+    return False
+
+
+def _lanes(rects: Sequence[_Rect], frame: Frame) -> list[tuple[float, float]]:
+    lanes: list[list[tuple[float, float]]] = []
+    for lo, hi in sorted(frame.across(rect.box) for rect in rects):
+        if lanes:
+            a, b = np.median(np.array(lanes[-1]), axis=0)
+            if min(hi, b) - max(lo, a) > 0.5 * min(hi - lo, b - a):
+                lanes[-1].append((lo, hi))
+                continue
+        lanes.append([(lo, hi)])
+    return [(float(np.median([lo for lo, _ in lane])), float(np.median([hi for _, hi in lane]))) for lane in lanes]
+
+
+def _scan(
+    page: Page,
+    palette: Palette,
+    rects: Sequence[_Rect],
+    lanes: Sequence[tuple[float, float]],
+    frame: Frame,
+    text: Mask,
+    baseline: float | None,
+) -> list[Bar]:
+    """Return the bars of every lane, read row by row: labels on a bar hide its pixels but not its colour."""
+    labels, hidden = frame.turned(palette.labels), frame.turned(text)
+    lab = frame.turned(page.lab)
+    low = max(0, int(min(frame.along(rect.box)[0] for rect in rects)) - 3)
+    high = min(labels.shape[0], int(max(frame.along(rect.box)[1] for rect in rects)) + 3)
+    fills = sorted({rect.fill for rect in rects})
+    away = distance_from(page.lab, palette.papers)
+    bars: list[Bar] = []
+    for lane, (lo, hi) in enumerate(lanes):
+        a, b = round(lo), round(hi)
+        if b - a > 4:
+            a, b = a + 1, b - 1
+        b = max(b, a + 1)
+        window, covered = labels[low:high, a:b], hidden[low:high, a:b]
+        counts = np.stack([(window == fill).sum(axis=1) for fill in fills])
+        free = np.stack([((window == fill) & ~covered).sum(axis=1) for fill in fills])
+        open_width = (~covered).sum(axis=1)
+        enough = open_width >= 0.15 * (b - a)
+        share = np.where(enough, free / np.maximum(open_width, 1), counts / (b - a))
+        paper = (frame.turned(away)[low:high, a:b] < FROM_PAPER).mean(axis=1)
+        # A label that recognition missed covers most of a short bar; what shows beside it still has the bar's colour.
+        needed = np.where(paper < 0.3, 0.3, 0.5)
+        row_fill = np.where(share.max(axis=0) >= needed, np.array(fills)[share.argmax(axis=0)], -1)
+        row_fill = _bridge(row_fill, paper, page.text_height)
+        for fill, v0, v1 in _runs(row_fill):
+            start, end = (
+                low + v0 - _spill(lab[:, a:b], hidden[:, a:b], low + v0, -1, palette, fill),
+                low + v1 + _spill(lab[:, a:b], hidden[:, a:b], low + v1 - 1, 1, palette, fill),
+            )
+            bars.append(Bar(fill, lane, start, end))
+    return [_oriented(bar, frame, baseline) for bar in bars]
+
+
+def _bridge(row_fill: NDArray[np.int64], paper: Floats, text_height: float) -> NDArray[np.int64]:
+    """Fill gaps between two pieces of one fill: gridlines drawn over the bar, and rows hidden by a label."""
+    out = row_fill.copy()
+    known = np.flatnonzero(out >= 0)
+    for left, right in itertools.pairwise(known):
+        gap = right - left - 1
+        if (
+            gap
+            and out[left] == out[right]
+            and gap <= max(3.0, 2.5 * text_height)
+            and paper[left + 1 : right].max() < 0.95
+        ):
+            out[left + 1 : right] = out[left]
+    return out
+
+
+def _runs(row_fill: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Return (fill, begin, end) of each run; slivers beside a run are antialiased edges of two other fills."""
+    cuts = [0, *(int(k) + 1 for k in np.flatnonzero(np.diff(row_fill))), len(row_fill)]
+    runs = [(int(row_fill[a]), a, b) for a, b in itertools.pairwise(cuts) if row_fill[a] >= 0]
+    kept = []
+    for index, (fill, a, b) in enumerate(runs):
+        before = index > 0 and a - runs[index - 1][2] <= 1
+        after = index + 1 < len(runs) and runs[index + 1][1] - b <= 1
+        if b - a == 1 or (b - a == 2 and (before or after)):
+            continue
+        kept.append((fill, a, b))
+    return kept
+
+
+def _spill(lab: Lab, hidden: Mask, edge: int, step: int, palette: Palette, fill: int) -> float:
+    """Return how much of the pixel beyond the edge the bar covers, 0 to 1, from its antialiased colour."""
+    outside, beyond = edge + step, edge + 2 * step
+    if not 0 <= beyond < lab.shape[0] or not 0 <= outside < lab.shape[0] or hidden[outside].mean() > 0.5:
+        return 0.0
+    inner, pixel, outer = palette.fills[fill].lab, np.median(lab[outside], axis=0), np.median(lab[beyond], axis=0)
+    span = inner - outer
+    length = float(span @ span)
+    if length < 25.0:
+        return 0.0
+    return float(np.clip((pixel - outer) @ span / length, 0.0, 1.0)) if np.linalg.norm(pixel - inner) > 1e-3 else 0.0
+
+
+def _oriented(bar: Bar, frame: Frame, baseline: float | None) -> Bar:
+    """Return the bar with its end away from the baseline; without one, towards larger values."""
+    middle = (bar.start + bar.end) / 2
+    grows = frame.growth if baseline is None else (1 if middle > baseline else -1)
+    v0, v1 = sorted((bar.start, bar.end))
+    return Bar(bar.fill, bar.lane, v0, v1) if grows > 0 else Bar(bar.fill, bar.lane, v1, v0)

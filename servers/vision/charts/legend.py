@@ -1,0 +1,204 @@
+"""Legends: a small key in a mark's colour with words beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from servers.vision.charts.page import Mask, Page, TextRun, quantity
+from servers.vision.geometry import PixelBox, union
+from servers.vision.numbers import parse_date
+from servers.vision.text import Word
+
+# In letter heights: keys of the plotting libraries and publishers are 0.5 to 1.8 high and up to 5 wide (a line sample).
+_KEY_HEIGHT = (0.25, 2.0)
+_KEY_WIDTH = 5.5
+_KEY_GAP = 2.2
+_WORD_GAP = 1.3
+LABEL_COLOR = 22.0  # text is drawn thin, so its colour is mixed with the paper's
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """The name of one colour."""
+
+    color: int
+    """Index into the colours that were asked for."""
+    name: str
+    name_box: PixelBox
+    key_box: PixelBox
+
+
+def find_legend(
+    page: Page, colors: Sequence[NDArray[np.float32]], papers: Sequence[NDArray[np.float32]]
+) -> list[LegendEntry]:
+    """Return at most one entry per colour, in reading order; only keys that line up with each other count.
+
+    Args:
+      colors: Lab colours of the marks.
+      papers: Lab colours of paper and panels.
+    """
+    if not colors:
+        return []
+    candidates: list[tuple[int, PixelBox]] = []
+    stack = np.stack(list(colors))
+    distances = np.stack([np.linalg.norm(page.lab - color, axis=2) for color in stack])
+    nearest = distances.argmin(axis=0)
+    close = distances.min(axis=0) < 14.0
+    for index in range(len(stack)):
+        mask = (close & (nearest == index)).astype(np.uint8)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        for x, y, w, h, area in (tuple(int(value) for value in row) for row in stats[1:count]):
+            small = _KEY_HEIGHT[0] * page.text_height <= max(h, 2) <= _KEY_HEIGHT[1] * page.text_height + 2
+            if (
+                small
+                and 0.5 * page.text_height <= w <= _KEY_WIDTH * page.text_height
+                and area >= 0.45 * w * h
+                and area >= 6
+            ):
+                candidates.append((index, PixelBox(x, y, x + w, y + h)))
+    candidates = [(index, key) for index, key in candidates if not _inside_a_word(page, key)]
+    named = [
+        (index, key, label) for index, key in candidates if (label := _words_beside(page, key, candidates)) is not None
+    ]
+    # A number beside a small patch is the value of a short bar, unless it is a year.
+    named = [item for item in named if quantity(item[2].text) is None or parse_date(item[2].text) is not None]
+    return _consistent(page, named)
+
+
+def _inside_a_word(page: Page, key: PixelBox) -> bool:
+    """Tell whether the patch is a stroke of a letter: inside a word and not at its start, where keys look so."""
+    for run in page.runs:
+        for word in run.words:
+            if not any(character.isalnum() for character in word.text):
+                continue  # the key itself, read as a bullet or an at sign
+            overlaps = word.box.grown(1, 1).overlap(key) > 0.6
+            if overlaps and (key.x_min > word.box.x_min + 0.4 * page.text_height or key.width < 0.6 * key.height):
+                return True
+    return False
+
+
+def _words_beside(page: Page, key: PixelBox, keys: Sequence[tuple[int, PixelBox]]) -> TextRun | None:
+    """Return the words to the right of a key, up to the next key."""
+    height = page.text_height
+    stop = min(
+        (
+            other.x_min
+            for _, other in keys
+            if other.x_min > key.x_max + height and abs(other.center_y - key.center_y) < 0.7 * height
+        ),
+        default=float(page.width),
+    )
+    row = sorted(
+        (
+            word
+            for run in page.runs
+            for word in run.words
+            if abs(word.box.center_y - key.center_y) < 0.75 * height and word.box.x_max > key.x_max + 0.3 * height
+        ),
+        key=lambda word: word.box.x_min,
+    )
+    chosen: list[Word] = []
+    edge = key.x_max
+    for word in row:
+        limit = (_KEY_GAP if not chosen else _WORD_GAP) * height
+        if word.box.x_min - edge > limit or word.box.center_x >= stop:
+            break
+        if (
+            word.box.x_min < key.x_min - 0.5 * height
+            and not chosen
+            and word.box.x_max - key.x_max < word.box.width * 0.5
+        ):
+            return None
+        chosen.append(word)
+        edge = word.box.x_max
+    if not chosen:
+        return None
+    box = union(word.box for word in chosen)
+    text = " ".join(word.text for word in chosen)
+    if box.x_min < key.x_max + 0.1 * height:
+        # Recognition took the key for a letter: read again what stands right of it.
+        box = PixelBox(key.x_max + 1, box.y_min - 2, min(box.x_max + 2, stop), box.y_max + 2)
+        text = page.read(box)
+    text = text.strip(" |_—-=•·@©®")
+    return TextRun(tuple(chosen), box, text) if any(character.isalnum() for character in text) else None
+
+
+def _consistent(page: Page, named: Sequence[tuple[int, PixelBox, TextRun]]) -> list[LegendEntry]:
+    """Return the largest set of keys in one row, one column or one grid, each colour once."""
+    height = page.text_height
+    best: list[tuple[int, PixelBox, TextRun]] = []
+    for _, anchor, _ in named:
+        alike = [
+            item
+            for item in named
+            if abs(item[1].width - anchor.width) <= 0.35 * height + 1
+            and abs(item[1].height - anchor.height) <= 0.35 * height + 1
+            and (
+                abs(item[1].center_y - anchor.center_y) < 0.6 * height
+                or abs(item[1].x_min - anchor.x_min) < 0.6 * height
+            )
+        ]
+        unique: dict[int, tuple[int, PixelBox, TextRun]] = {}
+        for item in alike:
+            if item[0] not in unique or abs(item[1].center_y - anchor.center_y) < abs(
+                unique[item[0]][1].center_y - anchor.center_y
+            ):
+                unique[item[0]] = item
+        if len(unique) > len(best):
+            best = list(unique.values())
+    if best:
+        # A legend of several rows and columns: keys aligned with any found key belong too.
+        have = {index for index, _, _ in best}
+        for item in named:
+            near = any(
+                abs(item[1].x_min - key.x_min) < 0.6 * height or abs(item[1].center_y - key.center_y) < 0.6 * height
+                for _, key, _ in best
+            )
+            if item[0] not in have and near and abs(item[1].height - best[0][1].height) <= 0.35 * height + 1:
+                best.append(item)
+                have.add(item[0])
+    # One key alone is often a letter or an icon in a mark's colour: it must stand clear of every word.
+    if len(best) == 1 and (len(best[0][2].text) < 2 or _near_a_word(page, best[0][1])):
+        return []
+    best.sort(key=lambda item: (round(item[1].center_y / max(1.0, height)), item[1].x_min))
+    return [LegendEntry(index, _clean(page, key, run), run.box, key) for index, key, run in best]
+
+
+def _near_a_word(page: Page, key: PixelBox) -> bool:
+    return any(word.box.grown(1, 1).intersection_area(key) > 0 for run in page.runs for word in run.words)
+
+
+def _clean(page: Page, key: PixelBox, run: TextRun) -> str:
+    """Return the name read again at a larger scale, which keeps dashes and short letters, if nothing got lost."""
+    if len(run.text) <= 2 and run.confidence > 0.8:
+        return run.text  # a lone letter reads better among its neighbours than alone
+    box = PixelBox(max(key.x_max + 1, run.box.x_min - 3), run.box.y_min - 3, run.box.x_max + 3, run.box.y_max + 3)
+    again = page.read(box).strip(" |_=•·@©®")
+    letters = [sum(character.isalnum() for character in text) for text in (again, run.text)]
+    return again if letters[0] >= letters[1] and again else run.text
+
+
+def label_color(page: Page, box: PixelBox, papers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32] | None:
+    """Return the Lab colour of the letters in the box: the tenth of its pixels that differ most from the paper."""
+    x0, y0, x1, y1 = (round(edge) for edge in box.clipped(page.width, page.height))
+    patch = page.lab[y0:y1, x0:x1].reshape(-1, 3)
+    if len(patch) < 8:
+        return None
+    away = np.min(np.stack([np.linalg.norm(patch - paper, axis=1) for paper in papers]), axis=0)
+    strong = patch[away >= np.quantile(away, 0.92)]
+    return np.asarray(np.median(strong, axis=0), dtype=np.float32)
+
+
+def key_mask(page: Page, entries: Sequence[LegendEntry]) -> Mask:
+    """Return where legends stand, bool [h, w]."""
+    mask = np.zeros(page.rgb.shape[:2], dtype=bool)
+    for entry in entries:
+        for box in (entry.key_box, entry.name_box):
+            x0, y0, x1, y1 = (round(edge) for edge in box.grown(2, 2).clipped(page.width, page.height))
+            mask[y0:y1, x0:x1] = True
+    return mask

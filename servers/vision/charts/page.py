@@ -1,0 +1,190 @@
+"""An image prepared for chart reading: its pixels in two colour spaces, its runs of text, its background."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from servers.vision.geometry import PixelBox, union
+from servers.vision.numbers import ParsedNumber, parse_number
+from servers.vision.text import Word, read_line
+
+Rgb = NDArray[np.uint8]
+Lab = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# Shares of the letter height. Word gaps are 0.3 to 0.6 of a capital's height; neighbouring ticks stand further apart.
+_WORD_GAP = 0.85
+_DIGIT_GROUP_GAP = 0.85
+_LEVEL_DEG = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TextRun:
+    """Words that stand on one line close together."""
+
+    words: tuple[Word, ...]
+    box: PixelBox
+    text: str
+
+    @property
+    def confidence(self) -> float:
+        """Of the recognition, 0 to 1."""
+        return min((word.confidence for word in self.words), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with the unit that stood around it."""
+
+    number: float
+    unit: str
+
+
+@dataclass
+class Page:
+    """One image while it is being read. Crops that were read again are remembered."""
+
+    rgb: Rgb
+    lab: Lab
+    runs: list[TextRun]
+    text_height: float
+    """Median letter height in pixels."""
+    background: NDArray[np.float32]
+    """Lab [3] of the paper."""
+    turned: list[Word] = field(default_factory=list)
+    """Words that do not lie level: axis titles and slanted category labels."""
+    _read: dict[tuple[int, int, int, int, bool, bool], Word] = field(default_factory=dict)
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.rgb.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.rgb.shape[1])
+
+    def read(self, box: PixelBox, *, digits_only: bool = False) -> str:
+        """Return the one line of text inside the box, read afresh at a larger scale."""
+        return self.read_word(box, digits_only=digits_only).text
+
+    def read_word(self, box: PixelBox, *, digits_only: bool = False, upwards: bool = False) -> Word:
+        """Return the one line of text inside the box with its confidence; `upwards` text reads from bottom to top."""
+        x0, y0, x1, y1 = (round(edge) for edge in box.clipped(self.width, self.height))
+        key = (x0, y0, x1, y1, digits_only, upwards)
+        if key not in self._read:
+            crop = self.rgb[y0:y1, x0:x1]
+            if upwards:
+                crop = np.ascontiguousarray(np.rot90(crop, -1))
+            self._read[key] = read_line(crop, digits_only=digits_only) if crop.size else Word("", box, 0.0)
+        return self._read[key]
+
+    def text_mask(self, margin: float = 1.0) -> Mask:
+        """Return where words stand, bool [h, w]."""
+        mask = np.zeros(self.rgb.shape[:2], dtype=bool)
+        for run in self.runs:
+            for word in run.words:
+                x0, y0, x1, y1 = (
+                    round(edge) for edge in word.box.grown(margin, margin).clipped(self.width, self.height)
+                )
+                mask[y0:y1, x0:x1] = True
+        return mask
+
+
+def prepare(rgb: Rgb, words: Sequence[Word]) -> Page:
+    """Return the image with its text grouped into runs.
+
+    Args:
+      rgb: uint8 [h, w, 3].
+      words: of the whole image.
+    """
+    level = [word for word in words if _is_level(word) and word.text.strip()]
+    heights = [word.box.height for word in level if len(word.text) > 1 or word.text.isalnum()]
+    text_height = float(np.median(heights)) if heights else max(8.0, rgb.shape[0] / 50)
+    turned = [word for word in words if not _is_level(word) and any(letter.isalnum() for letter in word.text)]
+    return Page(rgb, lab_of(rgb), group_words(level), text_height, _paper(rgb), turned)
+
+
+def _is_level(word: Word) -> bool:
+    return word.angle_deg <= _LEVEL_DEG or word.angle_deg >= 360 - _LEVEL_DEG
+
+
+def lab_of(rgb: Rgb) -> Lab:
+    """Return CIE L*a*b* (D65), float32 [h, w, 3]; Euclidean distance there is the 1976 colour difference."""
+    return cv2.cvtColor(rgb.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2LAB).astype(np.float32)
+
+
+def quantity(text: str) -> Quantity | None:
+    """Return the number a label states, words after it as its unit ("23 kilocalories"), or None."""
+    cleaned = text.strip().strip("|_~—'‘’`\"“”:;•·=").strip()
+    cleaned = re.sub(r"(?<=\d)[\s]*[-_.,:;'‘’]+$", "", cleaned)
+    parsed: ParsedNumber | None = parse_number(cleaned)
+    if parsed is not None:
+        return Quantity(parsed.number, parsed.unit)
+    match = re.fullmatch(r"([-+(−–]?\s*[$€£]?\d[\d., ]*\d|[-+−–]?\s*\d)\s*([A-Za-z][A-Za-z./²³ ]{1,30})", cleaned)
+    if match is None or re.match(r"(to|and|or|of|years?|in|st|nd|rd|th)\b", match[2]):
+        return None
+    parsed = parse_number(match[1])
+    return Quantity(parsed.number, match[2].strip()) if parsed is not None else None
+
+
+def group_words(words: Iterable[Word]) -> list[TextRun]:
+    """Return the words grouped into runs on one line, top to bottom.
+
+    Two numbers side by side stay apart, unless together they are one number with its thousands set off ("12 500").
+    """
+    runs: list[list[Word]] = []
+    for word in sorted(words, key=lambda word: word.box.x_min):
+        home: list[Word] | None = None
+        nearest = np.inf
+        for run in runs:
+            gap = _gap(run, word)
+            if gap is not None and gap < nearest:
+                home, nearest = run, gap
+        if home is None:
+            runs.append([word])
+        else:
+            home.append(word)
+    made = [make_run(run) for run in runs]
+    return sorted(made, key=lambda run: (run.box.y_min, run.box.x_min))
+
+
+def make_run(words: Sequence[Word]) -> TextRun:
+    """Return the words, left to right, as one run."""
+    return TextRun(tuple(words), union(word.box for word in words), " ".join(word.text for word in words))
+
+
+def _gap(run: list[Word], word: Word) -> float | None:
+    """Return the distance at which the word continues the run, or None where it does not."""
+    last = run[-1]
+    height = max(max(member.box.height for member in run[-3:]), word.box.height)
+    low = min(last.box.height, word.box.height)
+    shared = min(last.box.y_max, word.box.y_max) - max(last.box.y_min, word.box.y_min)
+    gap = word.box.x_min - last.box.x_max
+    if shared < 0.5 * low or not -0.5 * height < gap < _WORD_GAP * height:
+        return None
+    text = " ".join(member.text for member in run)
+    if parse_number(text) and parse_number(word.text) and word.text[:1].isdigit():
+        digits = re.fullmatch(r"\d{3}(%|\D?)", word.text)
+        joined = parse_number(f"{text} {word.text}")
+        if not (digits and joined and gap < _DIGIT_GROUP_GAP * height):
+            return None
+    return gap
+
+
+def _paper(rgb: Rgb) -> NDArray[np.float32]:
+    """Return the Lab colour that is most frequent in the image's outermost rim, which marks and panels seldom reach."""
+    h, w = rgb.shape[:2]
+    dy, dx = max(2, h // 40), max(2, w // 40)
+    ring = np.concatenate([part.reshape(-1, 3) for part in (rgb[:dy], rgb[-dy:], rgb[:, :dx], rgb[:, -dx:])])
+    keys = (ring >> 2).astype(np.int64) @ np.array([1 << 12, 1 << 6, 1])
+    most = np.bincount(keys).argmax()
+    color = np.median(ring[keys == most], axis=0).astype(np.uint8)
+    return np.asarray(lab_of(color.reshape(1, 1, 3))[0, 0], dtype=np.float32)

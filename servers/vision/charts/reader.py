@@ -1,0 +1,64 @@
+"""Reads the charts of an image: the one entrance of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loupe.type.v1 import figure_pb2
+from servers.vision.charts.area_figure import area_figure
+from servers.vision.charts.bar_figure import bar_figure
+from servers.vision.charts.bars import find_bars
+from servers.vision.charts.colors import Palette, find_palette
+from servers.vision.charts.legend import find_legend
+from servers.vision.charts.line_figure import line_figure
+from servers.vision.charts.page import Page, prepare
+from servers.vision.charts.pie import find_pie
+from servers.vision.charts.pie_figure import pie_figure
+from servers.vision.charts.scatter_figure import scatter_figure
+from servers.vision.charts.ticks import find_value_axes
+from servers.vision.text import Word
+
+_LETTERING = 0.6  # share of a fill's pixels inside words, above which it is a colour of text
+
+
+def read_charts(rgb: NDArray[np.uint8], words: Sequence[Word]) -> list[figure_pb2.Figure]:
+    """Return the image's charts; an empty list where no kind of chart can be told.
+
+    Args:
+      rgb: uint8 [h, w, 3], upright.
+      words: all words of the image.
+    Raises:
+      NotReady: the text recognition data is not installed.
+    """
+    page = prepare(rgb, words)
+    palette = find_palette(page)
+    axes = find_value_axes(page)
+    marks = _mark_fills(page, palette)
+    entries = find_legend(page, [palette.fills[index].lab for index in marks], palette.papers)
+    legend = [type(entry)(marks[entry.color], entry.name, entry.name_box, entry.key_box) for entry in entries]
+    pie = find_pie(page, palette)
+    if pie is not None:
+        return [pie_figure(page, pie, palette, legend)]
+    figure = area_figure(page, palette, axes, marks, legend)
+    if figure is not None:
+        return [figure]
+    chart = find_bars(page, palette, ignore=[entry.key_box for entry in legend])
+    if chart is not None:
+        figure = bar_figure(page, chart, palette, axes, legend)
+        if figure is not None:
+            return [figure]
+    figure = scatter_figure(page, palette, axes, marks, legend) or line_figure(page, palette, axes)
+    return [figure] if figure is not None else []
+
+
+def _mark_fills(page: Page, palette: Palette) -> list[int]:
+    text = page.text_mask()
+    out = []
+    for index in range(len(palette.fills)):
+        mask = palette.mask(index) & palette.flat
+        if mask.any() and float(text[mask].mean()) < _LETTERING:
+            out.append(index)
+    return out

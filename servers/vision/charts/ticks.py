@@ -1,0 +1,189 @@
+"""Value axes: labels in a column or a row whose numbers lie on a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from servers.vision.charts.calibration import AxisFit, Floats, fit_axis
+from servers.vision.charts.page import Page, TextRun, quantity
+from servers.vision.geometry import PixelBox
+
+Direction = Literal["x", "y"]
+
+
+@dataclass(frozen=True, slots=True)
+class TickMark:
+    """One label of a value axis."""
+
+    text: str
+    number: float
+    position: float
+    """Along the axis, pixels."""
+    box: PixelBox
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAxis:
+    """An axis that measures."""
+
+    direction: Direction
+    ticks: tuple[TickMark, ...]
+    """Those the fit rests on, in pixel order."""
+    fit: AxisFit
+    unit: str
+    is_years: bool
+    """Every tick is a whole number from 1500 to 2199, one apart or more."""
+
+    @property
+    def box(self) -> PixelBox:
+        """Around the tick labels."""
+        boxes = [tick.box for tick in self.ticks]
+        return PixelBox(
+            min(b.x_min for b in boxes),
+            min(b.y_min for b in boxes),
+            max(b.x_max for b in boxes),
+            max(b.y_max for b in boxes),
+        )
+
+    @property
+    def step_value(self) -> float:
+        """Difference between neighbouring ticks; on a log axis the largest."""
+        numbers = sorted(tick.number for tick in self.ticks)
+        return float(np.max(np.diff(numbers))) if len(numbers) > 1 else abs(numbers[0])
+
+    @property
+    def span_px(self) -> float:
+        """Pixels between the first and the last tick."""
+        return abs(self.ticks[-1].position - self.ticks[0].position)
+
+
+def find_value_axes(page: Page) -> list[ValueAxis]:
+    """Return the axes whose tick labels fit a line, the one with the most ticks first."""
+    numeric = [(run, read.number, read.unit) for run in page.runs if (read := quantity(run.text)) is not None]
+    axes: list[ValueAxis] = []
+    for direction in ("y", "x"):
+        axes += _axes_along(page, numeric, "y" if direction == "y" else "x")
+    return sorted(axes, key=lambda axis: (-len(axis.ticks), axis.fit.residual_px))
+
+
+def _axes_along(page: Page, numeric: Sequence[tuple[TextRun, float, str]], direction: Direction) -> list[ValueAxis]:
+    tolerance = 0.7 * page.text_height
+    edges = ("x_max", "x_min", "center_x") if direction == "y" else ("center_y",)
+    found: list[ValueAxis] = []
+    for edge in edges:
+        for group in _aligned(numeric, edge, tolerance):
+            axis = _axis_of(page, group, direction)
+            if axis is not None:
+                found.append(axis)
+        powers = _powers_of_ten(page, edge, tolerance, direction)
+        found += powers
+    found.sort(key=lambda axis: -len(axis.ticks))
+    kept: list[ValueAxis] = []
+    for axis in found:
+        boxes = {tick.box for tick in axis.ticks}
+        if not any(boxes & {tick.box for tick in other.ticks} for other in kept):
+            kept.append(axis)
+    return kept
+
+
+def _aligned(
+    numeric: Sequence[tuple[TextRun, float, str]], edge: str, tolerance: float
+) -> list[list[tuple[TextRun, float, str]]]:
+    """Return groups of numeric runs whose edge is the same to within the tolerance."""
+    ordered = sorted(numeric, key=lambda item: getattr(item[0].box, edge))
+    groups: list[list[tuple[TextRun, float, str]]] = []
+    for item in ordered:
+        place = getattr(item[0].box, edge)
+        if groups and place - np.median([getattr(member[0].box, edge) for member in groups[-1]]) <= tolerance:
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return [group for group in groups if len(group) >= 2]
+
+
+def _axis_of(page: Page, group: Sequence[tuple[TextRun, float, str]], direction: Direction) -> ValueAxis | None:
+    along = "center_y" if direction == "y" else "center_x"
+    pixels = np.array([getattr(run.box, along) for run, _, _ in group])
+    values = np.array([number for _, number, _ in group])
+    tolerance = max(2.0, 0.25 * page.text_height)
+    linear = fit_axis(pixels, values, tolerance_px=tolerance)
+    logarithmic = fit_axis(pixels, values, log=True, tolerance_px=tolerance)
+    fit = linear
+    round_steps = logarithmic is not None and _is_log_like(values[list(logarithmic.inliers)])
+    if logarithmic and round_steps and (linear is None or len(logarithmic.inliers) > len(linear.inliers)):
+        fit = logarithmic
+    if fit is None:
+        return None
+    inliers = [group[index] for index in fit.inliers]
+    span = float(np.ptp(pixels[list(fit.inliers)]))
+    # Two labels always fit a line: they count only where they are far apart and nothing else stands in the column.
+    if len(inliers) < 3 and not (len(group) == 2 and span > 12 * page.text_height):
+        return None
+    if span < 4 * page.text_height or len({number for _, number, _ in inliers}) < 2:
+        return None
+    if direction == "y" and not fit.log and len(inliers) < 4 and fit.slope > 0 and len(group) > len(inliers):
+        return None
+    return _assemble(direction, inliers, fit)
+
+
+def _is_log_like(values: Floats) -> bool:
+    """Tell whether the numbers are ones a log axis prints: 1, 2, 3 or 5 times a power of ten, or powers of two."""
+    mantissa = values / 10.0 ** np.floor(np.log10(values) + 1e-9)
+    decimal = np.isin(np.round(mantissa, 3), (1.0, 2.0, 3.0, 5.0)).all()
+    binary = np.allclose(np.log2(values), np.rint(np.log2(values)))
+    return bool(decimal or binary)
+
+
+def _assemble(direction: Direction, inliers: Sequence[tuple[TextRun, float, str]], fit: AxisFit) -> ValueAxis:
+    along = "center_y" if direction == "y" else "center_x"
+    ticks = sorted(
+        (TickMark(run.text, number, float(getattr(run.box, along)), run.box) for run, number, _ in inliers),
+        key=lambda tick: tick.position,
+    )
+    units = [unit for _, _, unit in inliers if unit]
+    unit = max(set(units), key=units.count) if units else ""
+    years = all(
+        tick.number == int(tick.number) and 1500 <= tick.number <= 2199 and re.fullmatch(r"\D?\d{4}\D?", tick.text)
+        for tick in ticks
+    )
+    return ValueAxis(direction, tuple(ticks), fit, unit, bool(years) and not unit)
+
+
+def _powers_of_ten(page: Page, edge: str, tolerance: float, direction: Direction) -> list[ValueAxis]:
+    """Return log axes printed as 10 with a raised exponent, which recognition reads as 10?, 102 or 10°.
+
+    Exponents of evenly spaced ticks are consecutive, so the readable ones say what the others are.
+    """
+    # The exponent may be read as a second word, or as a digit glued to the ten.
+    tens = [(run, 0.0, "") for run in page.runs if re.fullmatch(r"1[0oO][^.,%]{0,3}", run.text.strip())]
+    along = "center_y" if direction == "y" else "center_x"
+    axes = []
+    for group in _aligned(tens, edge, 2 * tolerance):
+        ordered = sorted(group, key=lambda item: getattr(item[0].box, along), reverse=direction == "y")
+        places = np.array([getattr(run.box, along) for run, _, _ in ordered])
+        steps = np.abs(np.diff(places))
+        if len(steps) == 0 or np.min(steps) < 2 * page.text_height:
+            continue
+        unit_step = float(np.min(steps))
+        ranks = np.rint(np.abs(places - places[0]) / unit_step)
+        votes = [
+            int(exponent[0]) - int(rank)
+            for (run, _, _), rank in zip(ordered, ranks, strict=True)
+            if (exponent := re.search(r"(?<=1[0oO])\s?\^?(-?\d)$", run.text.strip()))
+        ]
+        if not votes:
+            continue
+        first = max(set(votes), key=votes.count)
+        if votes.count(first) * 2 < len(votes) or (len(ordered) == 2 and votes.count(first) < 1):
+            continue
+        values = np.array([10.0 ** (first + rank) for rank in ranks])
+        fit = fit_axis(places, values, log=True, tolerance_px=max(3.0, 0.4 * page.text_height))
+        if fit is not None and len(fit.inliers) >= 2:
+            # A raised exponent lifts the label's middle; the ten itself is centred on the tick.
+            axes.append(_assemble(direction, [(ordered[k][0], float(values[k]), "") for k in fit.inliers], fit))
+    return axes
