@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -45,12 +46,13 @@ class Health:
         return self.condition != "starting" and not (self.condition == "restarting" and self.member.restart_count < 2)
 
 
-async def ask_all(settings: Settings, state: MeshState) -> list[Health]:
-    """Return how every process of the mesh is, in the order of the plan."""
+async def ask(settings: Settings, state: MeshState, names: Collection[str] = ()) -> list[Health]:
+    """Return how the named processes of the mesh are, all where none is named, in the order of the plan."""
     members = {member.name: member for member in state.members}
     asked = (
         _ask(settings, planned.name, _address(state, planned.name, planned.address), members.get(planned.name))
         for planned in plan(settings)
+        if not names or planned.name in names
     )
     return list(await asyncio.gather(*asked))
 
@@ -94,6 +96,8 @@ async def _ask(settings: Settings, name: str, address: str, member: Member | Non
 
 async def _grpc_health(address: str, service: str) -> int | None:
     """Return the status that a server gives for its service; None where it does not answer."""
+    if address.startswith("unix:") and not await asyncio.to_thread(Path(address.removeprefix("unix:")).exists):
+        return None  # a channel would take longer to find out
     async with grpc.aio.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:

@@ -19,7 +19,7 @@ from cli.errors import CommandFailed, ExitCode
 from cli.health import Health
 from cli.mesh_state import MeshState
 
-POLL_S = 0.1
+POLL_S = 0.2
 STOP_TIMEOUT_S = 3 * supervisor.STOP_TIMEOUT_S + 5
 """Three phases of stopping one after the other, and a little."""
 
@@ -138,7 +138,7 @@ def _start_supervisor(settings: Settings) -> None:
 
 
 async def _run_in_foreground(settings: Settings) -> None:
-    mesh = supervisor.Supervisor(settings)
+    mesh = supervisor.Supervisor(settings, plan.plan(settings))
     supervisor.stop_on_signals(mesh)
     running = asyncio.create_task(mesh.run())
     reporting = asyncio.create_task(_report(settings, mesh))
@@ -166,27 +166,29 @@ async def _until_settled(settings: Settings, tell: Callable[[Health], None]) -> 
     `tell` is called once for each process, as soon as its condition is known.
     """
     until = time.monotonic() + settings.start_timeout_s
-    told: set[str] = set()
-    while True:
-        state = mesh_state.read_running(settings.run_dir)
-        if state is None:
-            raise CommandFailed(f"the mesh stopped while it started: see {settings.logs_dir / 'supervisor.log'}")
-        found = await health.ask_all(settings, state)
-        for one in found:
-            if one.is_settled and one.name not in told:
-                told.add(one.name)
+    open_names = {planned.name for planned in plan.plan(settings)}
+    while open_names and time.monotonic() < until:
+        for one in await health.ask(settings, _running(settings), open_names):
+            if one.is_settled:
+                open_names.discard(one.name)
                 tell(one)
-        is_late = time.monotonic() > until
-        if is_late or (all(one.is_settled for one in found) and await _gateway_agrees(state, found)):
+        await asyncio.sleep(POLL_S if open_names else 0)
+    # Servers that answer us are still unknown to Envoy until it asks them again.
+    while time.monotonic() < until:
+        found = await health.ask(settings, _running(settings))
+        if not all(one.is_serving for one in found):
+            return found
+        if await asyncio.to_thread(health.gateway_answers, _running(settings).address, "/readyz"):
             return found
         await asyncio.sleep(POLL_S)
+    return await health.ask(settings, _running(settings))
 
 
-async def _gateway_agrees(state: MeshState, found: list[Health]) -> bool:
-    """Return whether Envoy has seen that every server serves, where every server does."""
-    if not all(one.is_serving for one in found):
-        return True
-    return await asyncio.to_thread(health.gateway_answers, state.address, "/readyz")
+def _running(settings: Settings) -> MeshState:
+    state = mesh_state.read_running(settings.run_dir)
+    if state is None:
+        raise CommandFailed(f"the mesh stopped while it started: see {settings.logs_dir / 'supervisor.log'}")
+    return state
 
 
 def _print_settled(one: Health) -> None:

@@ -21,7 +21,7 @@ def status(settings: Settings, *, as_json: bool) -> ExitCode:
     if state is None:
         click.echo(json.dumps({"is_serving": False, "processes": []}) if as_json else "no mesh is running: `loupe up`")
         return ExitCode.FAILED
-    found = asyncio.run(health.ask_all(settings, state))
+    found = asyncio.run(health.ask(settings, state))
     is_serving = all(one.is_serving for one in found)
     rows = [_row(one) for one in found]
     if as_json:

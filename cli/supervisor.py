@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +51,7 @@ class AlreadyRunning(Exception):
 class Supervisor:
     """The processes of one LOUPE_HOME."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, planned: Iterable[PlannedProcess]) -> None:
         self._settings = settings
         self.started = asyncio.Event()
         """Set once mesh.json tells of this supervisor."""
@@ -59,7 +59,7 @@ class Supervisor:
         me = ProcessId.of(os.getpid())
         assert me is not None  # we run
         self._state = MeshState(me, settings.address)
-        self._kept = [KeptProcess(planned, settings, self._record) for planned in plan.plan(settings)]
+        self._kept = [KeptProcess(one, settings, self._record) for one in planned]
 
     def stop(self) -> None:
         """Begin to stop; `run` returns when everything has ended."""
@@ -244,7 +244,8 @@ def stop_on_signals(supervisor: Supervisor) -> None:
 
 
 async def _main() -> int:
-    supervisor = Supervisor(load(Settings))
+    settings = load(Settings)
+    supervisor = Supervisor(settings, plan.plan(settings))
     stop_on_signals(supervisor)
     try:
         await supervisor.run()
