@@ -31,7 +31,7 @@ async def test_what_parent_and_child_hold_is_counted_together(tmp_path):
     over = asyncio.Event()
     await watchdog.watch(process.pid, 60_000_000, over.set)
     assert over.is_set()
-    await process.communicate()
+    await process.communicate(b"")
 
 
 async def test_a_family_that_is_gone_ends_the_watch():
