@@ -9,6 +9,7 @@ import base64
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -189,9 +190,9 @@ async def find(policy: Policy, runtime: Runtime, hierarchy: Hierarchy | None, ui
         raise NotReady(
             f"{_SETPRIV} is not on this machine: install util-linux, or start the sandbox as an ordinary user"
         )
-    process = await asyncio.create_subprocess_exec(program, "--version", stdout=asyncio.subprocess.PIPE)
-    answer, _ = await process.communicate()
-    version = re.search(rb"\d+(\.\d+)+", answer)
+    # Not asyncio's: uvloop forks, and a fork of a process that uses gRPC is to be avoided.
+    answer = await asyncio.to_thread(subprocess.run, [program, "--version"], stdout=subprocess.PIPE, check=False)
+    version = re.search(rb"\d+(\.\d+)+", answer.stdout)
     if version is None:
         raise NotReady(f"{program} --version says nothing that can be read: {_INSTALL}")
     return Bubblewrap(
