@@ -50,7 +50,7 @@ lint: .build/synced
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
-	$(BIN)/buf breaking --against proto/release.binpb
+	$(BIN)/buf breaking proto --against proto/release.binpb
 	$(BIN)/python -m servers.kit.env_example --check
 
 test: setup lint
