@@ -13,11 +13,14 @@ from servers.vision.charts.colors import Palette
 from servers.vision.charts.fidelity import Doubts
 from servers.vision.charts.legend import LegendEntry, key_mask
 from servers.vision.charts.page import Page
-from servers.vision.charts.places import places_along
+from servers.vision.charts.places import at_bends, places_along
 from servers.vision.charts.plot_area import choose_axes, find_plot_area
+from servers.vision.charts.strokes import vertices
 from servers.vision.charts.ticks import ValueAxis
 from servers.vision.charts.titles import find_source, find_title, title_below, title_beside, unit_in
 from servers.vision.geometry import PixelBox, union
+
+_FOOT_PX = 6.0
 
 
 def area_figure(
@@ -29,10 +32,12 @@ def area_figure(
         return None
     plot = find_plot_area(page, palette, x_axis, y_axis)
     areas = find_areas(palette, plot.box, fills, hide=page.text_mask() | key_mask(page, legend))
-    if not areas:
+    if not areas or not _stands_on_axis(areas[0], y_axis, plot.box):
         return None
     exclude = [entry.name_box for entry in legend] + [tick.box for tick in y_axis.ticks]
     places = places_along(page, plot.box, x_axis, [], exclude=exclude)
+    if x_axis is not None:
+        places = at_bends(places, x_axis, [x for area in areas for x in vertices(area.top)])
     if len(places) < 2:
         return None
     doubts = Doubts()
@@ -99,6 +104,12 @@ def area_figure(
     )
     doubts.apply(figure)
     return figure
+
+
+def _stands_on_axis(area: Area, axis: ValueAxis, box: PixelBox) -> bool:
+    """Tell whether the lowest area begins at zero or at the plot's foot in most columns."""
+    foot = box.y_max if axis.fit.log else min(axis.fit.pixel(0.0), box.y_max)
+    return float((np.abs(area.bottom.y - foot) <= _FOOT_PX).mean()) > 0.6
 
 
 def _ordered(areas: Sequence[Area], legend: Sequence[LegendEntry]) -> list[Area]:

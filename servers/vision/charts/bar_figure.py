@@ -10,7 +10,7 @@ from servers.vision.charts.bars import Bar, BarChart
 from servers.vision.charts.categories import CategoryLabel, labels_below, labels_beside
 from servers.vision.charts.colors import Palette
 from servers.vision.charts.fidelity import Doubts
-from servers.vision.charts.grouping import Grouping, group_bars, with_gaps_filled
+from servers.vision.charts.grouping import Grouping, group_bars, with_gaps_filled, with_ranked_fills
 from servers.vision.charts.headers import names_over_bars
 from servers.vision.charts.legend import LegendEntry
 from servers.vision.charts.page import Page
@@ -29,6 +29,7 @@ def bar_figure(
 ) -> figure_pb2.Figure | None:
     """Return the bars as a figure, or None where neither an axis nor a printed value gives them numbers."""
     doubts = Doubts()
+    chart = with_ranked_fills(chart)
     grouping = group_bars(chart, [entry.color for entry in legend])
     chart, grouping = with_gaps_filled(chart, grouping)
     axis = axis_for(chart, axes)

@@ -67,16 +67,19 @@ class _Rect:
     box: PixelBox
 
 
-def find_bars(page: Page, palette: Palette, *, ignore: Sequence[PixelBox] = ()) -> BarChart | None:
+def find_bars(
+    page: Page, palette: Palette, *, ignore: Sequence[PixelBox] = (), named: Sequence[int] = ()
+) -> BarChart | None:
     """Return the image's bars, or None where no rectangles stand like bars.
 
     Args:
       ignore: boxes of legend patches.
+      named: fills of the legend, which bars may have even where labels hide nearly all of them.
     """
     text = page.text_mask()
     rects = [
         rect
-        for rect in _rectangles(palette, text)
+        for rect in _rectangles(palette, text, distance_from(page, palette.papers) >= FROM_PAPER)
         if not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
         and _sizeable(rect.box, page)
         and not _is_lettering(rect.box, text, page.text_height)
@@ -85,7 +88,7 @@ def find_bars(page: Page, palette: Palette, *, ignore: Sequence[PixelBox] = ()) 
         return None
     best: tuple[float, BarChart] | None = None
     for vertical in (True, False):
-        scored = _layout(page, palette, rects, Frame(vertical), text)
+        scored = _layout(page, palette, rects, Frame(vertical), text, named)
         if scored is not None and (best is None or scored[0] > best[0]):
             best = scored
     return best[1] if best else None
@@ -106,10 +109,13 @@ def _is_lettering(box: PixelBox, text: Mask, text_height: float) -> bool:
     return float(text[int(box.y_min) : int(box.y_max), int(box.x_min) : int(box.x_max)].mean()) > 0.5
 
 
-def _rectangles(palette: Palette, text: Mask) -> list[_Rect]:
+def _rectangles(palette: Palette, text: Mask, inked: Mask) -> list[_Rect]:
     rects: list[_Rect] = []
     for index in range(len(palette.fills)):
         mask = palette.mask(index).astype(np.uint8)
+        # Gridlines that show through or over a bar are bridged; gaps of bare paper part bars.
+        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+        mask = (mask.astype(bool) | (closed.astype(bool) & inked & (palette.labels < 0))).astype(np.uint8)
         count, component, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
         for part in range(1, count):
             x, y, w, h, area = (int(value) for value in stats[part])
@@ -152,7 +158,7 @@ def _skyline(fill: int, window: Mask, x: int, y: int) -> list[_Rect]:
 
 
 def _layout(
-    page: Page, palette: Palette, rects: Sequence[_Rect], frame: Frame, text: Mask
+    page: Page, palette: Palette, rects: Sequence[_Rect], frame: Frame, text: Mask, named: Sequence[int]
 ) -> tuple[float, BarChart] | None:
     """Return (how well the rectangles are bars in this frame, the chart)."""
     thick = np.array([hi - lo for lo, hi in (frame.across(rect.box) for rect in rects)])
@@ -169,7 +175,7 @@ def _layout(
     if not members or (len(members) == 1 and members[0].box.area < 0.02 * page.width * page.height):
         return None
     lanes = _lanes(members, frame)
-    bars = _scan(page, palette, members, lanes, frame, text, baseline if len(standing) >= 2 else None)
+    bars = _scan(page, palette, members, lanes, frame, text, baseline if len(standing) >= 2 else None, named)
     if not bars:
         return None
     lengths = np.array([abs(bar.end - bar.start) for bar in bars])
@@ -270,14 +276,16 @@ def _scan(
     frame: Frame,
     text: Mask,
     baseline: float | None,
+    named: Sequence[int],
 ) -> list[Bar]:
     """Return the bars of every lane, read row by row: labels on a bar hide its pixels but not its colour."""
     labels, hidden = frame.turned(palette.labels), frame.turned(text)
     lab = frame.turned(page.lab)
-    low = max(0, int(min(frame.along(rect.box)[0] for rect in rects)) - 3)
-    high = min(labels.shape[0], int(max(frame.along(rect.box)[1] for rect in rects)) + 3)
-    fills = sorted({rect.fill for rect in rects})
-    away = distance_from(page.lab, palette.papers)
+    margin = max(3.0, 1.6 * page.text_height) if named else 3.0
+    low = max(0, int(min(frame.along(rect.box)[0] for rect in rects) - margin))
+    high = min(labels.shape[0], int(max(frame.along(rect.box)[1] for rect in rects) + margin))
+    fills = sorted({rect.fill for rect in rects} | set(named))
+    away = distance_from(page, palette.papers)
     bars: list[Bar] = []
     for lane, (lo, hi) in enumerate(lanes):
         a, b = round(lo), round(hi)
@@ -292,7 +300,7 @@ def _scan(
         share = np.where(enough, free / np.maximum(open_width, 1), counts / (b - a))
         paper = (frame.turned(away)[low:high, a:b] < FROM_PAPER).mean(axis=1)
         # A label that recognition missed covers most of a short bar; what shows beside it still has the bar's colour.
-        needed = np.where(paper < 0.3, 0.3, 0.5)
+        needed = np.where(paper < 0.3, 0.2, 0.5)
         row_fill = np.where(share.max(axis=0) >= needed, np.array(fills)[share.argmax(axis=0)], -1)
         row_fill = _bridge(row_fill, paper, page.text_height)
         for fill, v0, v1 in _runs(row_fill):
@@ -313,8 +321,7 @@ def _bridge(row_fill: NDArray[np.int64], paper: Floats, text_height: float) -> N
         if (
             gap
             and out[left] == out[right]
-            and gap <= max(3.0, 2.5 * text_height)
-            and paper[left + 1 : right].max() < 0.95
+            and (gap <= 1.8 * text_height or (gap <= 2.5 * text_height and paper[left + 1 : right].max() < 0.95))
         ):
             out[left + 1 : right] = out[left]
     return out

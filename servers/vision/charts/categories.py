@@ -108,10 +108,12 @@ def _missing_read(
     page: Page, found: Sequence[CategoryLabel], centers: Sequence[float], bottom: float, spacing: float
 ) -> list[CategoryLabel]:
     """Return the labels with the missing ones read again where ink stands, level or upwards, whichever reads better."""
+    # Lone letters turned upwards pass for other letters (B for ee, Z for N): then all are compared both ways.
+    doubtful = all(len(label.text) <= 2 for label in found)
     boxes = {
         index: box
         for index, label in enumerate(found)
-        if not label.text and (box := _ink_below(page, centers[index], bottom, spacing)) is not None
+        if (doubtful or not label.text) and (box := _ink_below(page, centers[index], bottom, spacing)) is not None
     }
     if not boxes or len(boxes) > _MOST_REREADS:
         return list(found)
@@ -119,10 +121,12 @@ def _missing_read(
     for upwards in (False, True):
         words = {index: page.read_word(box.grown(2, 2), upwards=upwards) for index, box in boxes.items()}
         readings[upwards] = (float(np.mean([word.confidence for word in words.values()])), words)
-    _, best = max(readings.values(), key=lambda reading: reading[0])
+    is_turned = readings[True][0] > readings[False][0]
     out = list(found)
-    for index, word in best.items():
+    for index, word in readings[is_turned][1].items():
         text = word.text.strip(" |_—")
+        if out[index].text and not is_turned:
+            continue  # read well enough among its neighbours
         if word.confidence > 0.4 and any(character.isalnum() for character in text):
             out[index] = CategoryLabel(text, boxes[index])
     return out

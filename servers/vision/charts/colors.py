@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.vision.charts.page import Lab, Mask, Page
+from servers.vision.charts.page import Mask, Page, key_colors
 
 # Colour differences in Lab (CIE 1976); 2.3 is just noticeable, 10 is plain (Mahy, Van Eycken & Oosterlinck 1994).
 FROM_PAPER = 7.0
@@ -54,13 +55,13 @@ def find_palette(page: Page) -> Palette:
     spread = (cv2.dilate(rgb, kernel).astype(np.int16) - cv2.erode(rgb, kernel).astype(np.int16)).max(axis=2)
     flat = spread <= _FLAT_LEVELS
     papers = (page.background, *find_panels(page, flat))
-    away = distance_from(page.lab, papers)
+    away = distance_from(page, papers)
     candidates = flat & (away > FROM_PAPER)
     centres = _cluster(page, candidates, least=max(12.0, _LEAST_SHARE * flat.size))
     if not centres:
         return Palette((), np.full(flat.shape, -1, np.int16), papers, flat)
     stack = np.stack([centre for centre, _ in centres])
-    labels = nearest_color(page.lab, stack, limit=PIXEL_OF_FILL)
+    labels = nearest_color(page, stack, limit=PIXEL_OF_FILL)
     labels[away < FROM_PAPER * 0.7] = -1
     fills = tuple(
         Fill(centre, _rgb_of(page, labels == index, candidates), count) for index, (centre, count) in enumerate(centres)
@@ -112,24 +113,21 @@ def find_panels(page: Page, flat: Mask) -> list[NDArray[np.float32]]:
     return panels
 
 
-def distance_from(lab: Lab, colors: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
-    """Return each pixel's colour difference to the nearest of the colours, float32 [h, w]."""
-    nearest: NDArray[np.float32] = np.min(
-        np.stack([np.linalg.norm(lab - color, axis=2) for color in colors]), axis=0
-    ).astype(np.float32)
-    return nearest
+def distance_from(page: Page, colors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return each pixel's colour difference to the nearest of the colours, float32 [h, w], to the colour keys' step."""
+    present, lab = key_colors(page.keys)
+    table = np.zeros(int(present[-1]) + 1, dtype=np.float32)
+    table[present] = np.min(np.stack([np.linalg.norm(lab - color, axis=1) for color in colors]), axis=0)
+    return table[page.keys]
 
 
-def nearest_color(lab: Lab, colors: NDArray[np.float32], *, limit: float) -> NDArray[np.int16]:
+def nearest_color(page: Page, colors: NDArray[np.float32], *, limit: float) -> NDArray[np.int16]:
     """Return the index of the nearest colour, -1 where none is within the limit, int16 [h, w]."""
-    best = np.full(lab.shape[:2], np.inf, dtype=np.float32)
-    labels = np.full(lab.shape[:2], -1, dtype=np.int16)
-    for index, color in enumerate(colors):
-        distance = np.linalg.norm(lab - color, axis=2)
-        closer = (distance < best) & (distance < limit)
-        best[closer] = distance[closer]
-        labels[closer] = index
-    return labels
+    present, lab = key_colors(page.keys)
+    distances = np.stack([np.linalg.norm(lab - color, axis=1) for color in colors])
+    table = np.full(int(present[-1]) + 1, -1, dtype=np.int16)
+    table[present] = np.where(distances.min(axis=0) < limit, distances.argmin(axis=0), -1)
+    return table[page.keys]
 
 
 def _cluster(page: Page, mask: Mask, *, least: float) -> list[tuple[NDArray[np.float32], int]]:

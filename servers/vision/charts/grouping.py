@@ -31,6 +31,28 @@ class Grouping:
         return lanes[0][0], lanes[-1][1]
 
 
+def with_ranked_fills(chart: BarChart) -> BarChart:
+    """Return stacks coloured row by row with the first row's colours: there the place in the stack names the series."""
+    by_lane = [
+        sorted((bar for bar in chart.bars if bar.lane == lane), key=_low_end) for lane in range(len(chart.lanes))
+    ]
+    sizes = {len(bars) for bars in by_lane}
+    fills = {bar.fill for bar in chart.bars}
+    size = max(sizes)
+    if len(sizes) != 1 or not 2 <= size < len(fills) or len(chart.lanes) < 2:
+        return chart
+    bars = [
+        Bar(first.fill, bar.lane, bar.start, bar.end)
+        for row in by_lane
+        for first, bar in zip(by_lane[0], row, strict=True)
+    ]
+    return BarChart(chart.frame, tuple(bars), chart.lanes, chart.baseline)
+
+
+def _low_end(bar: Bar) -> float:
+    return min(bar.start, bar.end)
+
+
 def group_bars(chart: BarChart, legend_order: Sequence[int]) -> Grouping:
     """Return categories and series of the bars.
 
@@ -45,6 +67,11 @@ def group_bars(chart: BarChart, legend_order: Sequence[int]) -> Grouping:
         )
     main = [_main_fill(chart, lane) for lane in range(len(chart.lanes))]
     distinct = {fill for fill in main if fill is not None}
+    counts = Counter(bar.lane for bar in chart.bars)
+    if len(set(fills)) > 1 and float(np.median(list(counts.values()))) >= 2:
+        # Bars on both sides of the baseline: each fill is a series.
+        order = _order(chart, legend_order, len(chart.lanes), stacked=True)
+        return Grouping(tuple((lane,) for lane in range(len(chart.lanes))), order)
     if len(distinct) < 2:
         return Grouping(tuple((lane,) for lane in range(len(chart.lanes))), ())
     groups = _by_gap(chart, main)

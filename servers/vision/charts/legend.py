@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from servers.vision.charts.colors import PIXEL_OF_FILL, nearest_color
 from servers.vision.charts.page import Mask, Page, TextRun, quantity
 from servers.vision.geometry import PixelBox, union
 from servers.vision.numbers import parse_date
@@ -45,40 +46,66 @@ def find_legend(
     if not colors:
         return []
     candidates: list[tuple[int, PixelBox]] = []
-    stack = np.stack(list(colors))
-    distances = np.stack([np.linalg.norm(page.lab - color, axis=2) for color in stack])
-    nearest = distances.argmin(axis=0)
-    close = distances.min(axis=0) < 14.0
-    for index in range(len(stack)):
-        mask = (close & (nearest == index)).astype(np.uint8)
+    owner = nearest_color(page, np.stack(list(colors)), limit=PIXEL_OF_FILL)
+    for index, color in enumerate(colors):
+        mask = (owner == index).astype(np.uint8)
+        # Grey letters are many and sparse; a coloured line with a marker and error bars is sparse too.
+        least = 0.18 if float(np.hypot(color[1], color[2])) > 20 else 0.4
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         for x, y, w, h, area in (tuple(int(value) for value in row) for row in stats[1:count]):
             small = _KEY_HEIGHT[0] * page.text_height <= max(h, 2) <= _KEY_HEIGHT[1] * page.text_height + 2
-            if (
-                small
-                and 0.5 * page.text_height <= w <= _KEY_WIDTH * page.text_height
-                and area >= 0.45 * w * h
-                and area >= 6
-            ):
-                candidates.append((index, PixelBox(x, y, x + w, y + h)))
-    candidates = [(index, key) for index, key in candidates if not _inside_a_word(page, key)]
+            wide = 0.5 * page.text_height <= w <= _KEY_WIDTH * page.text_height
+            key = PixelBox(x, y, x + w, y + h)
+            if small and wide and area >= max(6.0, least * w * h) and not _is_letter(page, key, area):
+                candidates.append((index, key))
     named = [
         (index, key, label) for index, key in candidates if (label := _words_beside(page, key, candidates)) is not None
     ]
     # A number beside a small patch is the value of a short bar, unless it is a year.
     named = [item for item in named if quantity(item[2].text) is None or parse_date(item[2].text) is not None]
-    return _consistent(page, named)
+    return _with_unread_names(page, _consistent(page, named), candidates)
 
 
-def _inside_a_word(page: Page, key: PixelBox) -> bool:
-    """Tell whether the patch is a stroke of a letter: inside a word and not at its start, where keys look so."""
+def _with_unread_names(
+    page: Page, entries: list[LegendEntry], candidates: Sequence[tuple[int, PixelBox]]
+) -> list[LegendEntry]:
+    """Return the entries and those of keys in the same row or column whose words recognition of the image missed."""
+    if not entries:
+        return entries
+    height = page.text_height
+    tallest, have = max(entry.key_box.height for entry in entries), {entry.color for entry in entries}
+    out = list(entries)
+    for index, key in candidates:
+        like = [
+            entry
+            for entry in entries
+            if abs(entry.key_box.width - key.width) < 3
+            and abs(entry.key_box.height - key.height) < 3
+            and (abs(entry.key_box.x_min - key.x_min) < 3 or abs(entry.key_box.center_y - key.center_y) < 3)
+        ]
+        if index in have or not like:
+            continue
+        half = max(0.7 * height, tallest / 2 + 1)
+        wide = max(entry.name_box.x_max - entry.key_box.x_max for entry in like) + height
+        box = PixelBox(key.x_max + 2, key.center_y - half, key.x_max + 2 + wide, key.center_y + half)
+        word = page.read_word(box)
+        if word.confidence > 0.4 and any(character.isalnum() for character in word.text):
+            out.append(LegendEntry(index, word.text.strip(" |_—-=•·"), box, key))
+            have.add(index)
+    out.sort(key=lambda entry: (round(entry.key_box.center_y / max(1.0, height)), entry.key_box.x_min))
+    return out
+
+
+def _is_letter(page: Page, key: PixelBox, area: int) -> bool:
+    """Tell whether the patch is a stroke of a letter: inside a word, or at its start without being a solid patch."""
     for run in page.runs:
         for word in run.words:
             if not any(character.isalnum() for character in word.text):
                 continue  # the key itself, read as a bullet or an at sign
-            overlaps = word.box.grown(1, 1).overlap(key) > 0.6
-            if overlaps and (key.x_min > word.box.x_min + 0.4 * page.text_height or key.width < 0.6 * key.height):
-                return True
+            if word.box.grown(1, 1).overlap(key) > 0.6:
+                inside = key.x_min > word.box.x_min + 0.4 * page.text_height
+                if inside or key.width < 0.6 * key.height or area < 0.62 * key.area:
+                    return True
     return False
 
 

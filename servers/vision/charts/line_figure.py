@@ -14,9 +14,9 @@ from servers.vision.charts.direct_labels import name_strokes
 from servers.vision.charts.fidelity import Doubts
 from servers.vision.charts.legend import LegendEntry, find_legend, key_mask
 from servers.vision.charts.page import Page, TextRun, group_words, quantity
-from servers.vision.charts.places import Place, places_along
+from servers.vision.charts.places import Place, at_bends, at_value, places_along, round_step
 from servers.vision.charts.plot_area import PlotArea, choose_axes, find_plot_area
-from servers.vision.charts.strokes import Stroke, find_strokes
+from servers.vision.charts.strokes import Stroke, find_strokes, vertices
 from servers.vision.charts.ticks import ValueAxis
 from servers.vision.charts.titles import find_source, find_title, title_below, title_beside, unit_in
 from servers.vision.geometry import PixelBox, union
@@ -75,9 +75,10 @@ def _figure(
     markers = _marker_columns(strokes)
     places = places_along(page, box, x_axis, markers, exclude=exclude)
     if x_axis is not None and not x_axis.is_years and len(markers) >= max(3, 1.2 * len(places)):
-        places = [
-            Place(f"{messages.clean_number(_rounded(x_axis, x)):g}", x, None, _rounded(x_axis, x)) for x in markers
-        ]
+        step = round_step(x_axis, markers)
+        places = [at_value(x_axis, x, step if step else _pixel_step(x_axis, x), places) for x in markers]
+    elif x_axis is not None:
+        places = at_bends(places, x_axis, [x for stroke in strokes for x in vertices(stroke)])
     if len(places) < 2:
         return None
     taken = [*exclude, *(place.box for place in places if place.box is not None)]
@@ -111,13 +112,10 @@ def _figure(
     return _message(page, box, series, places, x_axis, y_axis, fit, numbers, doubts, taken)
 
 
-def _rounded(axis: ValueAxis, x: float) -> float:
-    """Return the x value at a pixel to the precision that half a pixel allows."""
-    value = axis.fit.value(x)
-    if axis.fit.log:
-        return value
-    step = 10 ** np.floor(np.log10(max(1e-12, abs(axis.fit.slope) * 2)))
-    return float(np.round(value / step) * step)
+def _pixel_step(axis: ValueAxis, x: float) -> float:
+    """Return the decimal step of which a pixel is worth about one."""
+    worth = abs(axis.fit.value(x + 0.5) - axis.fit.value(x - 0.5))
+    return float(10.0 ** np.ceil(np.log10(max(1e-12, 0.8 * worth))))
 
 
 def _marker_columns(strokes: Sequence[Stroke]) -> list[float]:

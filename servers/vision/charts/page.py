@@ -57,6 +57,8 @@ class Page:
     """Median letter height in pixels."""
     background: NDArray[np.float32]
     """Lab [3] of the paper."""
+    keys: NDArray[np.int32]
+    """[h, w]: each pixel's colour at 6 bits a channel, for work that is done once per colour."""
     turned: list[Word] = field(default_factory=list)
     """Words that do not lie level: axis titles and slanted category labels."""
     _read: dict[tuple[int, int, int, int, bool, bool], Word] = field(default_factory=dict)
@@ -109,7 +111,7 @@ def prepare(rgb: Rgb, words: Sequence[Word]) -> Page:
     heights = [word.box.height for word in level if len(word.text) > 1 or word.text.isalnum()]
     text_height = float(np.median(heights)) if heights else max(8.0, rgb.shape[0] / 50)
     turned = [word for word in words if not _is_level(word) and any(letter.isalnum() for letter in word.text)]
-    return Page(rgb, lab_of(rgb), group_words(level), text_height, _paper(rgb), turned)
+    return Page(rgb, lab_of(rgb), group_words(level), text_height, _paper(rgb), color_keys(rgb), turned)
 
 
 def _is_level(word: Word) -> bool:
@@ -119,6 +121,19 @@ def _is_level(word: Word) -> bool:
 def lab_of(rgb: Rgb) -> Lab:
     """Return CIE L*a*b* (D65), float32 [h, w, 3]; Euclidean distance there is the 1976 colour difference."""
     return cv2.cvtColor(rgb.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2LAB).astype(np.float32)
+
+
+def color_keys(rgb: Rgb) -> NDArray[np.int32]:
+    """Return each pixel's colour at 6 bits a channel as one number below 2**18."""
+    coarse = (rgb >> 2).astype(np.int32)
+    return (coarse[..., 0] << 12) | (coarse[..., 1] << 6) | coarse[..., 2]
+
+
+def key_colors(keys: NDArray[np.int32]) -> tuple[NDArray[np.int64], Lab]:
+    """Return (the keys that occur, their Lab colours float32 [n, 3])."""
+    present = np.flatnonzero(np.bincount(keys.ravel(), minlength=1))
+    channels = np.stack([present >> 12, (present >> 6) & 63, present & 63], axis=1)
+    return present, lab_of((channels * 4 + 2).astype(np.uint8)[None])[0]
 
 
 def quantity(text: str) -> Quantity | None:

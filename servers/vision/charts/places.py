@@ -14,6 +14,7 @@ from servers.vision.charts.ticks import ValueAxis
 from servers.vision.geometry import PixelBox, union
 
 _LABELS_WITHIN = 4.0  # letter heights below the plot
+_BEND_PX = 2.6
 _REGULAR = 0.12  # of the spacing: how far a place may be off its regular position
 
 
@@ -46,6 +47,58 @@ def places_along(
     return level if len(level) >= 2 else []
 
 
+def at_bends(places: Sequence[Place], axis: ValueAxis, bends: Sequence[float]) -> list[Place]:
+    """Return the places where lines bend instead of the ticks, if those are plainly the data.
+
+    A polyline's data points are its bends. Ticks where no line bends hold no data point; bends between ticks do.
+    Bends count only where each lies at a round value: else they are noise of a dense course.
+    """
+    if len(places) < 3 or len(bends) < 2:
+        return list(places)
+    spacing = float(np.median(np.diff([place.x for place in places])))
+    groups: list[list[float]] = []
+    for x in sorted(bends):
+        if groups and x - groups[-1][0] <= max(_BEND_PX, 0.08 * spacing):
+            groups[-1].append(x)
+        else:
+            groups.append([x])
+    xs = [float(np.median(group)) for group in groups]
+    step = round_step(axis, xs)
+    if step is None or len(xs) > len(places) + 2:
+        return list(places)
+    inner = [place for place in places if xs[0] - 3 <= place.x <= xs[-1] + 3]
+    straight = [place for place in inner if min(abs(place.x - x) for x in xs) > max(_BEND_PX, 0.08 * spacing)]
+    between = [x for x in xs if min(abs(place.x - x) for place in places) > max(_BEND_PX, 0.08 * spacing)]
+    if not straight or (axis.is_years and not between):
+        return list(places)
+    return [at_value(axis, x, step, places) for x in xs]
+
+
+def round_step(axis: ValueAxis, xs: Sequence[float]) -> float | None:
+    """Return the coarsest part of the tick step of which all these x are multiples, or None."""
+    if axis.fit.log:
+        return None
+    numbers = sorted(tick.number for tick in axis.ticks)
+    tick_step = float(np.min(np.diff(numbers)))
+    for part in (1, 2, 4, 5, 10, 20):
+        step = tick_step / part
+        if axis.is_years and step < 1:
+            return None
+        off = [abs(axis.fit.pixel(round(axis.fit.value(x) / step) * step) - x) for x in xs]
+        if abs(step / axis.fit.slope) < 3 * _BEND_PX:
+            return None
+        if max(off) <= _BEND_PX:
+            return step
+    return None
+
+
+def at_value(axis: ValueAxis, x: float, step: float, places: Sequence[Place]) -> Place:
+    """Return the place at the multiple of the step next to x; a labelled one keeps its label."""
+    number = float(f"{round(axis.fit.value(x) / step) * step:.10g}") + 0.0
+    known = next((place for place in places if place.number is not None and abs(place.number - number) < 1e-9), None)
+    return known or Place(f"{number:g}", axis.fit.pixel(number), None, number)
+
+
 def _on_axis(axis: ValueAxis) -> list[Place]:
     """Return the ticks, those that recognition missed put back where the step says."""
     numbers = np.array([tick.number for tick in axis.ticks])
@@ -71,7 +124,8 @@ def _as_printed(text: str, number: float) -> str:
     """Return the label without the tick mark that recognition took for a character."""
     stripped = text.strip(" |-_—.,:;'‘’")
     plain = f"{number:g}"
-    return plain if plain in stripped else stripped
+    misread_point = "," in stripped and number != int(number)
+    return plain if plain in stripped or misread_point else stripped
 
 
 def _level(page: Page, plot: PixelBox, exclude: Sequence[PixelBox]) -> list[Place]:

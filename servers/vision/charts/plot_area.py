@@ -82,7 +82,7 @@ def _top_of_labels(page: Page, box: PixelBox, lowest_tick: float) -> float:
 
 def find_rules(page: Page, palette: Palette, box: PixelBox) -> Mask:
     """Return the pixels of thin straight grey rows and columns that cross most of the box."""
-    away = distance_from(page.lab, palette.papers)
+    away = distance_from(page, palette.papers)
     chroma = np.hypot(page.lab[..., 1], page.lab[..., 2])
     grey = (away > _VISIBLE) & (chroma < _RULE_CHROMA)
     x0, y0, x1, y1 = (round(edge) for edge in box)

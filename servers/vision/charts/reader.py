@@ -12,6 +12,7 @@ from servers.vision.charts.area_figure import area_figure
 from servers.vision.charts.bar_figure import bar_figure
 from servers.vision.charts.bars import find_bars
 from servers.vision.charts.colors import Palette, find_palette
+from servers.vision.charts.combo import add_line
 from servers.vision.charts.legend import find_legend
 from servers.vision.charts.line_figure import line_figure
 from servers.vision.charts.page import Page, prepare
@@ -45,10 +46,13 @@ def read_charts(rgb: NDArray[np.uint8], words: Sequence[Word]) -> list[figure_pb
     figure = area_figure(page, palette, axes, marks, legend)
     if figure is not None:
         return [figure]
-    chart = find_bars(page, palette, ignore=[entry.key_box for entry in legend])
+    chart = find_bars(
+        page, palette, ignore=[entry.key_box for entry in legend], named=[entry.color for entry in legend]
+    )
     if chart is not None:
         figure = bar_figure(page, chart, palette, axes, legend)
         if figure is not None:
+            add_line(page, palette, chart, axes, figure)
             return [figure]
     figure = scatter_figure(page, palette, axes, marks, legend) or line_figure(page, palette, axes)
     return [figure] if figure is not None else []

@@ -79,12 +79,12 @@ def scatter_figure(
 
 
 def _rounded(fit: AxisFit, pixel: float) -> float:
-    """Return the value at a pixel, rounded to a tenth of a pixel's worth: further digits are noise."""
+    """Return the value at a pixel, rounded to the decimal place that a pixel tells: further digits are noise."""
     value = fit.value(pixel)
     worth = abs(fit.value(pixel + 0.5) - fit.value(pixel - 0.5))
-    if worth <= 0:
+    if worth <= 0 or fit.log:
         return value
-    step = 10.0 ** np.floor(np.log10(worth))
+    step = 10.0 ** np.ceil(np.log10(0.8 * worth))
     return float(np.round(value / step) * step)
 
 

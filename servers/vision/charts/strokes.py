@@ -93,7 +93,7 @@ def find_strokes(page: Page, palette: Palette, plot: PlotArea, *, hide: Mask) ->
     window = (slice(y0, y1), slice(x0, x1))
     lab = page.lab[window]
     hidden = hide[window] | plot.rules[window]
-    away = distance_from(lab, palette.papers)
+    away = distance_from(page, palette.papers)[window]
     colors = _line_colors(lab, away, hidden, x1 - x0)
     strokes = []
     for color in colors[:_MOST_LINES]:
@@ -308,3 +308,13 @@ def _same_course(one: Stroke, other: Stroke) -> bool:
         return False
     difference = np.abs(one.y[begin - one.x0 : end - one.x0] - other.y[begin - other.x0 : end - other.x0])
     return float(np.mean(difference < 1.5 + other.width / 2)) > 0.9 and float(np.linalg.norm(one.lab - other.lab)) < 30
+
+
+def vertices(stroke: Stroke) -> list[float]:
+    """Return the x at which the course bends, ends included (Douglas & Peucker 1973)."""
+    known = np.flatnonzero(np.isfinite(stroke.y))
+    if len(known) < 3:
+        return []
+    curve = np.stack([known + 0.5 + stroke.x0, stroke.y[known]], axis=1).astype(np.float32)
+    bends = cv2.approxPolyDP(curve.reshape(-1, 1, 2), max(1.2, 0.5 * stroke.width), False)
+    return sorted(float(x) for x in bends[:, 0, 0])

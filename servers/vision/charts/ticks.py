@@ -171,11 +171,8 @@ def _powers_of_ten(page: Page, edge: str, tolerance: float, direction: Direction
             continue
         unit_step = float(np.min(steps))
         ranks = np.rint(np.abs(places - places[0]) / unit_step)
-        votes = [
-            int(exponent[0]) - int(rank)
-            for (run, _, _), rank in zip(ordered, ranks, strict=True)
-            if (exponent := re.search(r"(?<=1[0oO])\s?\^?(-?\d)$", run.text.strip()))
-        ]
+        exponents = [_exponent(page, run) for run, _, _ in ordered]
+        votes = [read - int(rank) for read, rank in zip(exponents, ranks, strict=True) if read is not None]
         if not votes:
             continue
         first = max(set(votes), key=votes.count)
@@ -187,3 +184,14 @@ def _powers_of_ten(page: Page, edge: str, tolerance: float, direction: Direction
             # A raised exponent lifts the label's middle; the ten itself is centred on the tick.
             axes.append(_assemble(direction, [(ordered[k][0], float(values[k]), "") for k in fit.inliers], fit))
     return axes
+
+
+def _exponent(page: Page, run: TextRun) -> int | None:
+    """Return the raised exponent of a ten: from the label's text, else from its upper right part read by itself."""
+    found = re.search(r"(?<=1[0oO])\s?\^?(-?\d)$", run.text.strip())
+    if found:
+        return int(found[1])
+    box = run.box
+    raised = PixelBox(box.x_min + 0.62 * box.width, box.y_min - 2, box.x_max + 3, box.y_min + 0.62 * box.height + 1)
+    text = page.read(raised, digits_only=True)
+    return int(text) if re.fullmatch(r"-?\d", text) else None
