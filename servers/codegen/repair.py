@@ -5,8 +5,8 @@ What failed decides what goes, and each repair leaves out more than the one befo
     denied              the denied imports and calls that stand alone; else all is written anew
     failed in drawing   the chart becomes plain bars, then a line of text
     ran out of limits   the chart becomes a line of text
-    failed elsewhere    what a model wrote is written anew by rule; then the supporting operations go; then the program says
-                        that the computation failed, and still writes the data
+    failed elsewhere    what a model wrote is written anew by rule; then the supporting operations go; then the program
+                        says that the computation failed, and still writes the data
 """
 
 from __future__ import annotations

@@ -34,20 +34,27 @@ def named_series(color: str, shade: str | None, colors: dict[str, tuple[int, int
       shade: "light", "dark" or None.
       colors: sRGB by series.
     """
-    costs = sorted((_cost(color, shade, rgb), name) for name, rgb in colors.items())
-    costs = [(cost, name) for cost, name in costs if cost < 1.0]
-    if not costs or (len(costs) > 1 and costs[1][0] - costs[0][0] < 0.08):
-        return None
-    return costs[0][1]
+    costs = sorted((_cost(color, rgb), name) for name, rgb in colors.items())
+    alike = [name for cost, name in costs if cost < min(1.0, costs[0][0] + 0.25)]
+    if len(alike) < 2:
+        return alike[0] if alike else None
+    wanted = _SHADES.get(shade or "", _LIGHTNESS.get(color, 0.5))
+    nearest = sorted((abs(_lightness(colors[name]) - wanted), name) for name in alike)
+    if shade in _SHADES or color in _LIGHTNESS:  # "the dark one" is the darkest of those alike
+        ordered = sorted(alike, key=lambda name: _lightness(colors[name]))
+        return ordered[0] if wanted < 0.5 else ordered[-1]
+    return nearest[0][1] if nearest[1][0] - nearest[0][0] > 0.15 else None
 
 
-def _cost(color: str, shade: str | None, rgb: tuple[int, int, int]) -> float:
-    """Return how far a colour is from its name: below 1 it may pass for it."""
+def _lightness(rgb: tuple[int, int, int]) -> float:
+    return colorsys.rgb_to_hls(*(channel / 255 for channel in rgb))[1]
+
+
+def _cost(color: str, rgb: tuple[int, int, int]) -> float:
+    """Return how far a colour is from its name, lightness apart: below 1 it may pass for it."""
     hue, lightness, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in rgb))
-    wanted = _SHADES.get(shade or "", _LIGHTNESS.get(color))
-    by_lightness = 0.0 if wanted is None else abs(lightness - wanted)
     chroma = saturation * (1 - abs(2 * lightness - 1))
     if color in _GREYS:
-        return chroma * 4 + by_lightness
+        return chroma * 4
     turn = abs(hue * 360 - _HUES[color]) % 360
-    return min(turn, 360 - turn) / 45 + (1.0 if chroma < 0.12 else 0.0) + by_lightness
+    return min(turn, 360 - turn) / 45 + (1.0 if chroma < 0.12 else 0.0)

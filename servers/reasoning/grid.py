@@ -33,6 +33,9 @@ class Grid:
     category_title: str = ""
     value_titles: list[str] = field(default_factory=list)
     is_stacked: bool = False
+    is_table: bool = False
+    text_columns: list[str] = field(default_factory=list)
+    """Columns of a table that hold no numbers."""
 
     @property
     def is_single(self) -> bool:
@@ -103,7 +106,9 @@ def _of_table(figure: pb.Figure) -> Grid:
             if cell is not None and cell.value.HasField("number"):
                 grid.numbers[names[-1], category] = cell.value.number
                 grid.units |= {cell.unit} if cell.unit else set()
+    grid.is_table = True
     grid.series = [name for name in names if any((name, category) in grid.numbers for category in grid.categories)]
+    grid.text_columns = [name for name in names if name not in grid.series]
     return grid
 
 

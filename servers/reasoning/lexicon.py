@@ -11,8 +11,9 @@ def _keys(text: str) -> frozenset[str]:
 
 HIGH = _keys(
     """
-    highest maximum max greatest largest biggest most top best peak peaked tallest longest upmost leading leader
-    major main dominant costliest richest strongest heaviest priciest busiest hottest warmest fastest
+    highest maximum max greatest largest biggest most top best peak peaked lead led topped tallest longest
+    upmost leading
+    leader major main dominant costliest richest strongest heaviest priciest busiest hottest warmest fastest
     """
 )
 LOW = _keys(
@@ -80,8 +81,8 @@ MEASURES = _keys(
 )
 VALUE_NOUNS = MEASURES | _keys(
     """
-    value percentage percent share number amount rate total figure score count proportion ratio level average median sum
-    difference quantity size volume rating result growth increase decrease change drop decline gap
+    value percentage percent share number amount rate total figure score count proportion ratio level average median
+    sum difference quantity size volume rating result growth increase decrease change drop decline gap
     """
 )
 # What an item of an axis may be called: asking for "the highest year" asks for a name.
@@ -125,11 +126,11 @@ PLAIN = _keys(
     respondent respondents people person adult participant new old while so if whether twice half double triple
     quarter degree unit color colour colored coloured big small large great fall rise able there here where when
     which why been being be was were is are do does did has have had will would can could should may might must s t
-    d re ll have own consider considering ever never always
-    sell sold selling earn earned lead led leading topped top better best good rank ranked ranking ranks sort sorted order
-    ordered arrange arranged descending ascending put far apart minus divided factor mark account accounted contribute
-    contributed contribution arithmetic stand stood stay stayed happen happened look looked work worked own owned pay paid
-    spend spent use produce produced reported report please hold held bring brought start started end ended begin began
+    d re ll have own consider considering ever never always sell sold selling earn earned lead led leading topped
+    top better best good rank ranked ranking ranks sort sorted order ordered arrange arranged descending ascending
+    put far apart minus divided factor mark account accounted contribute contributed contribution arithmetic stand
+    stood stay stayed happen happened look looked work worked own owned pay paid spend spent use produce produced
+    reported report please hold held bring brought start started end ended begin began
     """
 )
 # Words that say nothing on what a figure measures.

@@ -13,6 +13,7 @@ from servers.reasoning.times import are_times, in_time_order, year_of
 from servers.reasoning.words import Word, is_same, split
 
 Dimension = Literal["series", "category"]
+Owner = Literal["series", "category", "text"]
 _JOINTS = frozenset(
     {"and", "to", "of", "the", "in", "or", "for", "a", "an", "at", "by", "on", "%", "*", "+", "year", "old"}
 )
@@ -32,7 +33,8 @@ _LAST = frozenset(
 class Mention:
     """Words of the question, from start to before end, that name items of one dimension."""
 
-    dimension: Dimension
+    dimension: Owner
+    """"text" for a column of a table that holds no numbers."""
     names: tuple[str, ...]
     start: int
     end: int
@@ -60,12 +62,12 @@ class _Finder:
         self.grid = grid
         self.free = [True] * len(words)
         self.found: list[Mention] = []
-        self.names: list[tuple[Dimension, str, list[str]]] = []
+        self.names: list[tuple[Owner, str, list[str]]] = [("text", name, _keys(name)) for name in grid.text_columns]
         if not grid.is_single:
             self.names += [("series", name, _keys(name)) for name in grid.series]
         self.names += [("category", name, _keys(name)) for name in grid.categories]
 
-    def _take(self, dimension: Dimension, names: tuple[str, ...], start: int, end: int) -> None:
+    def _take(self, dimension: Owner, names: tuple[str, ...], start: int, end: int) -> None:
         self.found.append(Mention(dimension, names, start, end))
         self.free[start:end] = [False] * (end - start)
 
@@ -120,10 +122,13 @@ class _Finder:
     def find_colors(self) -> None:
         """Find colours that stand for a series: "the light blue bar"."""
         for place, word in enumerate(self.words):
-            if not self.free[place] or word.key not in COLOR_NAMES:
+            after = self.words[place + 1].key if place + 1 < len(self.words) else ""
+            if not self.free[place] or word.key not in COLOR_NAMES or after in COLOR_NAMES:
                 continue
             start = place - 1 if place and self.words[place - 1].key in SHADES and self.free[place - 1] else place
-            series = named_series(word.key, self.words[start].key if start < place else None, self.grid.colors)
+            shade = self.words[start].key if start < place else None
+            color = shade if shade in COLOR_NAMES else word.key  # "navy blue" is navy
+            series = named_series(color or word.key, shade, self.grid.colors)
             if series and not self.grid.is_single:
                 end = place + 1
                 while end < len(self.words) and self.words[end].key in MARKS | {"color", "colour"}:
@@ -187,9 +192,10 @@ def _keys(name: str) -> list[str]:
 
 def _with_ranges(words: Sequence[Word], mentions: list[Mention], grid: Grid) -> list[Mention]:
     """Return the mentions, two ends of a range of times as one: "from 2010 to 2015", "since 2010", "2010-2015"."""
-    ordered = {
-        dimension: in_time_order(names) if are_times(names) else []
-        for dimension, names in (("series", grid.series), ("category", grid.categories))
+    ordered: dict[Owner, list[str]] = {
+        "series": in_time_order(grid.series) if are_times(grid.series) else [],
+        "category": in_time_order(grid.categories) if are_times(grid.categories) else [],
+        "text": [],
     }
     ranged: list[Mention] = []
     for mention in mentions:

@@ -10,6 +10,7 @@ from functools import cached_property
 from servers.reasoning import lexicon as lex
 from servers.reasoning.grid import Grid
 from servers.reasoning.mentions import Dimension, Mention, find_mentions
+from servers.reasoning.spelling import spelled
 from servers.reasoning.times import are_times, in_time_order
 from servers.reasoning.words import Word, split
 
@@ -31,7 +32,7 @@ class Question:
     """Of the words; empty where the word belongs to a mention."""
 
     def __post_init__(self) -> None:
-        self.words = split(self.text)
+        self.words = spelled(split(self.text), self.grid)
         self.mentions = find_mentions(self.words, self.grid)
         self.keys = [word.key for word in self.words]
         for mention in self.mentions:

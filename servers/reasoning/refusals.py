@@ -43,6 +43,10 @@ def outside_reason(question: Question, surroundings: Sequence[str]) -> str:
         return reason
     if years := missing_years(question, known):
         return f"it holds nothing for {', '.join(f'“{year}”' for year in years)}"
+    if texts := [name for mention in question.mentions if mention.dimension == "text" for name in mention.names]:
+        return f"“{texts[0]}” holds text, and only numbers are answered for"
+    if question.has_phrase(r"\b(what|which) (is the |are the )?colou?rs?\b"):
+        return "it asks for a colour, not for what the figure measures"
     if color := unknown_color(question):
         return f"no one series of the figure can be told by the colour “{color}”"
     if names := _missing_names(question, known, surroundings):
@@ -92,8 +96,6 @@ def unknown_color(question: Question) -> str:
     for place, key in enumerate(question.keys[:-1]):
         if key in COLOR_NAMES and question.keys[place + 1] in lex.MARKS and not question.grid.is_single:
             return question.words[place].text
-    if question.has_phrase(r"\bwhat (is the )?colou?r\b|\bwhich colou?r\b") and not question.named("series"):
-        return "asked for"
     return ""
 
 
@@ -145,8 +147,8 @@ def _strange_names(question: Question, known: set[str]) -> list[str]:
 def _missing_names(question: Question, known: set[str], surroundings: Sequence[str]) -> list[str]:
     """Return the names without which the question has no answer here.
 
-    A name that the figure does not print may be what the whole figure is about, if the figure has no title and what else is
-    asked for is found. Where there is a title, it would say so.
+    A name that the figure does not print may be what the whole figure is about, if the figure has no title and what
+    else is asked for is found. Where there is a title, it would say so.
     """
     strange = _strange_names(question, known)
     if not strange:
@@ -180,7 +182,7 @@ def _unmatched_measure(question: Question, known: set[str]) -> list[str]:
 
 
 def _is_noun_place(question: Question, place: int) -> bool:
-    """Return whether a word stands where a thing is named: after "the", "how many" or a possessive, before no other noun."""
+    """Return whether a word stands where a thing is named: after "the", "how many" or a possessive."""
     before = question.words[place - 1].key if place else ""
     after = question.keys[place + 1] if place + 1 < len(question.keys) else ""
     if after in lex.MEAN | lex.MEDIAN | lex.SUM | lex.VALUE_NOUNS:

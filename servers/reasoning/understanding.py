@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     pairs.find_difference,
     pairs.find_ratio,
     counting.find_count,
+    reading.find_comparison,
     reading.find_shared_value,
     ranking.find_order,
     reading.find_by_condition,

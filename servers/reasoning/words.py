@@ -56,7 +56,7 @@ def split(text: str) -> list[Word]:
 
 
 def _word(text: str) -> Word:
-    if text[0].isdigit() and text[-1].isdigit():
+    if text[0].isdecimal() and text[-1].isdecimal():
         plain = text.replace(",", "")
         return Word(text, plain.rstrip("0").rstrip(".") if "." in plain else plain, float(plain))
     return Word(text, key_of(text))
@@ -85,7 +85,7 @@ def is_same(first: str, second: str) -> bool:
         return True
     longest = max(len(first), len(second))
     allowed = 2 if longest >= 9 else 1 if longest >= 5 else 0
-    if not allowed or abs(len(first) - len(second)) > allowed or first[:1].isdigit() or second[:1].isdigit():
+    if not allowed or abs(len(first) - len(second)) > allowed or first[:1].isdecimal() or second[:1].isdecimal():
         return False
     return edit_distance(first, second, allowed) <= allowed
 

@@ -162,9 +162,14 @@ def _reply(operation: Operation, several: bool, title: str) -> list[str]:
             return ["return reply_numbers(items)"]
         return ([] if several else ["items = with_ties(items, every)"]) + ["return reply_names(items)"]
     if kind in (plan.OPERATION_KIND_RANK, plan.OPERATION_KIND_LIST):
-        return ["return reply_names(items)"]
+        has_filter = any(one.selection.filters or one.selection.has_twin for one in operation.operands)
+        is_plain = kind == plan.OPERATION_KIND_LIST and not has_filter
+        return [f"return reply_names(items{', with_numbers=False' if is_plain else ''})"]
     if kind == plan.OPERATION_KIND_TREND:
-        return ["return reply_trend(items)"]
+        across = any(
+            len(one.selection.categories) == 1 and len(one.selection.series) != 1 for one in operation.operands
+        )
+        return [f'return reply_trend(items, "{"category" if across else "series"}")']
     if kind == plan.OPERATION_KIND_DESCRIBE:
         return [f"return reply_description(items, {_string(title)})"]
     return [plain]

@@ -101,10 +101,12 @@ def find_trend(question: Question) -> Operation | None:
     if (question.is_boolean and not asks_which_way) or not question.times or not _asks_for_trend(question):
         return None
     part = read_part(question)
-    if question.time_dimension == "series":
-        return None
     selection = selection_of(question, only(part, filters=[], superlatives=[], aggregates=[]))
-    if not part.categories and question.times != question.grid.categories:
+    if question.time_dimension == "series":
+        if len(part.categories) != 1:
+            return None
+        selection.series[:] = [] if question.times == question.grid.series else question.times
+    elif not part.categories and question.times != question.grid.categories:
         selection.categories[:] = [name for name in question.times if name not in whole_names(question.grid.categories)]
     if question.has({"total", "overall", "combined"}) and not part.series and not question.grid.is_single:
         selection.subject = subject_of("category")

@@ -50,7 +50,7 @@ def find_count(question: Question) -> Operation | None:
 
 
 def compared_filter(question: Question, part: Part) -> list[Filter]:
-    """Return the threshold that is not a number: "above the average", "more than Canada"; takes Canada out of the part."""
+    """Return the threshold that is not a number: "above the average", "more than Canada"; Canada leaves the part."""
     for place, key in enumerate(question.keys):
         if key not in lex.MORE | lex.FEWER:
             continue

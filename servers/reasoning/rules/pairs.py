@@ -14,7 +14,11 @@ _APART = (
     r"|\bby how (much|many)\b|\bhow far apart\b|\bhow (much|many)\b.*\b(exceed|outnumber|surpass|lead)"
     r"|\b(minus|subtract)"
 )
-_TIMES = r"\bhow many times\b(?! (was|were|is|did|does|has))|\btimes (as|more|greater|larger|higher|bigger)\b|\bdivided by\b|\bquotient\b"
+_TIMES = (
+    r"\bhow many times\b(?! (was|were|is|did|does|has))"
+    r"|\btimes (as|more|greater|larger|higher|bigger)\b|\bdivided by\b|\bquotient\b"
+)
+_PART_IS = r"\b(percentage|percent|share|proportion|fraction|part) of\b.*\b(is|are|was|were|came from|comes from)\b"
 _SECOND_FIRST = r"\btimes (as \w+ as|the( \w+){0,3} of)\b.*\b(is|was|are|were)\b"
 _PART_OF = (
     r"\b(of|to) (the |all |its )?(\w+ )?(total|overall|whole|sum|all)\b|\bmakes? up\b"
@@ -26,7 +30,8 @@ def find_difference(question: Question) -> Operation | None:
     """Return the difference asked for, or the item whose series differ most or least."""
     cue = question.place(lex.DIFFERENCE)
     is_ratio = question.has_phrase(_TIMES)
-    if is_ratio or (cue is None and not question.has_phrase(_APART)):
+    has_threshold = cue is None and bool(read_part(question).filters)
+    if is_ratio or has_threshold or (cue is None and not question.has_phrase(_APART)):
         return None
     if cue is not None and (ranked := _ranked_difference(question, cue)):
         return ranked
@@ -48,6 +53,9 @@ def _paired(question: Question, kind: OperationKind.ValueType, cue: int | None) 
         return Operation(kind=kind, operands=ends)
     part = read_part(question)
     if question.grid.is_single or part.categories:
+        if len(part.categories) == 2:
+            pair = [operand_of(question, only(part, categories=[name], aggregates=[])) for name in part.categories]
+            return Operation(kind=kind, operands=pair)
         series = question.grid.series if len(question.grid.series) == 2 else part.series
         if len(series) == 2:
             pair = [operand_of(question, only(part, series=[name], aggregates=[])) for name in series]
@@ -71,7 +79,8 @@ def _ranked_difference(question: Question, cue: int) -> Operation | None:
     if not near:
         after, _ = find_superlatives(question, cue + 1, len(question.words))
         last_named = max((mention.end for mention in question.mentions), default=0)
-        near = after if len(after) == 1 and after[0].place >= last_named > cue else []
+        is_last = len(after) == 1 and after[0].place >= last_named and not question.has(lex.SUM, lex.MEAN, lex.MEDIAN)
+        near = after if is_last and (last_named > cue or question.wants_label) else []
     if not near or question.grid.is_single:
         return None
     part = read_part(question)
@@ -99,14 +108,17 @@ def find_ratio(question: Question) -> Operation | None:
 
 def find_share(question: Question) -> Operation | None:
     """Return the part of the total asked for; where the figure's values are parts already, none."""
-    if not question.has(lex.SHARE) or not question.has_phrase(_PART_OF) or "%" in question.grid.units:
+    largest = max((abs(number) for number in question.grid.numbers.values()), default=0.0)
+    is_of_whole = question.has_phrase(_PART_OF) or (largest > 100 and question.has_phrase(_PART_IS))
+    if not question.has(lex.SHARE) or not is_of_whole or "%" in question.grid.units:
         return None
     part = read_part(question)
     if not part.has_items and not part.superlatives:
         return None
     own = only(part, aggregates=[], filters=[])
     whole = only(part, superlatives=[], filters=[], series=list(part.series), categories=list(part.categories))
-    if question.grid.is_single or (part.categories and not part.series and _names_no_time(question, part)):
+    is_by_column = question.grid.is_table or question.time_dimension == "series"
+    if question.grid.is_single or (part.categories and (not part.series or is_by_column) and not _is_when(question)):
         whole.categories = []
     elif part.series:
         whole.series = []
@@ -119,5 +131,6 @@ def find_share(question: Question) -> Operation | None:
     return Operation(kind=plan.OPERATION_KIND_SHARE, operands=[operand_of(question, own), total])
 
 
-def _names_no_time(question: Question, part: Part) -> bool:
-    return question.time_dimension != "category"
+def _is_when(question: Question) -> bool:
+    """Return whether the categories are times: a share is then one of the series at that time."""
+    return question.time_dimension == "category" and not question.grid.is_single

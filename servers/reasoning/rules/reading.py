@@ -15,7 +15,10 @@ _MADE = {
     plan.AGGREGATE_MEAN: plan.OPERATION_KIND_AVERAGE,
     plan.AGGREGATE_MEDIAN: plan.OPERATION_KIND_MEDIAN,
 }
-_STANDS_FOR = r"\b(represent|represents|represented|indicate|indicates|stand for|stands for|denote|denotes|depict|depicts)\b|\bmean\??$"
+_STANDS_FOR = (
+    r"\b(represent|represents|represented|indicate|indicates|stand for|stands for|denote|denotes"
+    r"|depict|depicts)\b|\bmean\??$"
+)
 
 
 def find_product(question: Question) -> Operation | None:
@@ -29,7 +32,8 @@ def find_product(question: Question) -> Operation | None:
 def find_aggregate(question: Question) -> Operation | None:
     """Return a sum, an average or a median, of values or of other aggregates ("the sum of the medians of A and B")."""
     part = read_part(question)
-    if not part.aggregates or question.wants_label:
+    adds_up = question.has_phrase(r"\b(sums?|adds?|totals?) (up )?to\b")
+    if not part.aggregates or (question.wants_label and not adds_up):
         return None
     place, outer = part.aggregates[0]
     kind = _MADE[outer]
@@ -101,6 +105,18 @@ def find_shared_value(question: Question) -> Operation | None:
     return Operation(
         kind=plan.OPERATION_KIND_LOOKUP, operands=[Operand(selection=selection)], form=plan.ANSWER_FORM_NUMBER
     )
+
+
+def find_comparison(question: Question) -> Operation | None:
+    """Return two or more items side by side: "compare A and B"."""
+    if not question.has({"compare", "comparison", "versu", "versus", "v"}) or question.wants_label:
+        return None
+    part = read_part(question)
+    sides = part.series if len(part.series) > 1 else part.categories
+    if len(sides) < 2 or part.superlatives:
+        return None
+    ones = [only(part, series=[n]) if sides is part.series else only(part, categories=[n]) for n in sides[:20]]
+    return Operation(kind=plan.OPERATION_KIND_COMPARE, operands=[operand_of(question, one) for one in ones])
 
 
 def find_names(question: Question) -> Operation | None:

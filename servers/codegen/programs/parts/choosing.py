@@ -100,6 +100,8 @@ def ranked(items: pd.DataFrame, descending: bool, first: int = 1, count: int | N
 def some(items: pd.DataFrame, first: int = 1, count: int | None = None) -> pd.DataFrame:
     """Return the items from a place on."""
     taken = items.iloc[first - 1 : None if count is None else first - 1 + count].reset_index(drop=True)
+    if items.empty:
+        raise Unanswerable("no value in the figure is like that")
     if taken.empty:
         raise Unanswerable("there are fewer values than the question asks for")
     return taken

@@ -76,8 +76,9 @@ def made(
     """Return one item made of several: its number, a name from the words, all their ids."""
     places = int(items["decimals"].max()) + more_decimals if decimals is None else decimals
     name = f"{words} {listing(items)}"
+    same_category, same_series = items["category"].nunique() == 1, items["series"].nunique() == 1
     row = {
-        "label": name,
+        "label": items["category"].iloc[0] if same_category else items["series"].iloc[0] if same_series else name,
         "name": name,
         "series": items["series"].iloc[0],
         "category": items["category"].iloc[-1],

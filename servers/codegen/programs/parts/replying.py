@@ -16,11 +16,11 @@ def reply_numbers(items: pd.DataFrame) -> dict:
     return answered(text, ", ".join(short(item) for _, item in items.iterrows()), items)
 
 
-def reply_names(items: pd.DataFrame) -> dict:
+def reply_names(items: pd.DataFrame, with_numbers: bool = True) -> dict:
     """Reply with the items' names, their numbers beside them."""
     if items.empty:
         raise Unanswerable("no value in the figure is like that")
-    names = [f"“{item['label']}” ({shown(item)})" for _, item in items.iterrows()]
+    names = [f"“{item['label']}”" + (f" ({shown(item)})" if with_numbers else "") for _, item in items.iterrows()]
     text = ", ".join(names[:40]) + (" and more" if len(names) > 40 else "") + "."
     return answered(text, ", ".join(items["label"].unique()), items)
 
@@ -115,10 +115,10 @@ def reply_verdict(holds: bool, items: pd.DataFrame) -> dict:
     return answered(text, "Yes" if holds else "No", rows)
 
 
-def reply_trend(items: pd.DataFrame) -> dict:
-    """Reply with how each series moves from its first value to its last."""
+def reply_trend(items: pd.DataFrame, column: str) -> dict:
+    """Reply with how each series (or category) moves from its first value to its last."""
     sentences, directions, rows = [], [], []
-    for _, group in items.groupby("series", sort=False):
+    for _, group in items.groupby(column, sort=False):
         if len(group) < 2:
             continue
         ends, steps = group.iloc[[0, -1]], group["number"].diff().dropna()
@@ -132,8 +132,8 @@ def reply_trend(items: pd.DataFrame) -> dict:
         directions.append(direction)
         rows += [step, ends, greatest(group), least(group)]
         peak, low = rows[-2].iloc[0], rows[-1].iloc[0]
-        sentences[-1] += f" (change {shown(step.iloc[0])}; highest {shown(peak)} at “{peak['category']}”, "
-        sentences[-1] += f"lowest {shown(low)} at “{low['category']}”)"
+        sentences[-1] += f" (change {shown(step.iloc[0])}; highest {shown(peak)} for {peak['name']}, "
+        sentences[-1] += f"lowest {shown(low)} for {low['name']})"
     if not rows:
         raise Unanswerable("a trend needs at least two values in a row")
     return answered("; ".join(sentences) + ".", ", ".join(dict.fromkeys(directions)), pd.concat(rows))
