@@ -37,6 +37,8 @@ class Ink:
     """[h, w]: distance from the background, 0 is background."""
     labels: NDArray[np.int32]
     """[h, w]: the piece that each pixel belongs to, 0 for none. Long rules are left out."""
+    rules: NDArray[np.uint8]
+    """[h, w]: 1 on long rules."""
     boxes: NDArray[np.int32]
     """[n, 4]: x_min, y_min, x_max, y_max of piece i at row i; row 0 is unused."""
     is_glyph: NDArray[np.bool_]
@@ -115,7 +117,7 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     )
     may_be_mark = (long <= _LARGEST_GLYPH_PX) & ~is_tick & ~is_dash & ~is_rest
     is_glyph[0] = may_be_mark[0] = False
-    return Ink(strength, labels.astype(np.int32), boxes[:count], is_glyph, may_be_mark)
+    return Ink(strength, labels.astype(np.int32), rules, boxes[:count], is_glyph, may_be_mark)
 
 
 def _repeats(y: NDArray[np.int32], height: NDArray[np.int32], width: NDArray[np.int32]) -> NDArray[np.bool_]:

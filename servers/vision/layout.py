@@ -41,8 +41,13 @@ class _Line:
 def text_blocks(words: Sequence[Word]) -> list[TextBlock]:
     """Return the blocks of words that came in reading order; lines of a block are parted by line ends."""
     blocks: list[list[_Line]] = []
-    for line in _lines(words):
-        home = next((block for block in reversed(blocks[-6:]) if _continues(block[-1], line)), None)
+    lines = _lines(words)
+    neighbours = _neighbours(lines)
+    for line, beside in zip(lines, neighbours, strict=True):
+        # In a table the row is what belongs together; a page's columns have one neighbour and long lines.
+        is_tabular = beside >= 2 or (beside == 1 and len(line.words) < 3)
+        near = () if is_tabular else reversed(blocks[-6:])
+        home = next((block for block in near if _continues(block[-1], line)), None)
         if home is None:
             blocks.append([line])
         else:
@@ -60,6 +65,22 @@ def _lines(words: Sequence[Word]) -> list[_Line]:
         else:
             lines.append(_Line([word]))
     return lines
+
+
+def _neighbours(lines: Sequence[_Line]) -> list[int]:
+    """Return how many other lines stand in the same row as each."""
+    counts = [0] * len(lines)
+    boxes = [_upright(line.box, line.words[0].angle_deg) for line in lines]
+    for index, box in enumerate(boxes):
+        # Lines come row by row, so those of a row are next to each other.
+        for other in range(index + 1, len(lines)):
+            next_box = boxes[other]
+            shared = min(box.y_max, next_box.y_max) - max(box.y_min, next_box.y_min)
+            if shared <= 0.5 * min(box.height, next_box.height):
+                break
+            counts[index] += 1
+            counts[other] += 1
+    return counts
 
 
 def _follows(before: Word, word: Word) -> bool:

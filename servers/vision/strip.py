@@ -55,8 +55,12 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     x1, y1 = np.minimum(boxes[:, 2:].max(axis=0) + 2, ink.strength.shape[::-1]).tolist()
     wanted = np.zeros(len(ink.boxes), np.bool_)
     wanted[line.pieces] = wanted[marks] = True
-    mask = cv2.dilate(wanted[ink.labels[y0:y1, x0:x1]].astype(np.uint8), np.ones((3, 3), np.uint8))
-    strength = (ink.strength[y0:y1, x0:x1] * mask).astype(np.uint8)
+    labels = ink.labels[y0:y1, x0:x1]
+    ours = wanted[labels]
+    others = ((labels > 0) & ~ours) | (ink.rules[y0:y1, x0:x1] > 0)
+    # Faint ink that no piece holds stays: in small print that is where the points are.
+    is_kept = ours | (cv2.dilate(others.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    strength = np.where(is_kept, ink.strength[y0:y1, x0:x1], 0).astype(np.uint8)
 
     largest = _LARGEST_SIDE_PX / max(x1 - x0, y1 - y0)
     scale = min(max(zoom * _LETTER_HEIGHT_PX / height, 0.2), 8.0, largest)
@@ -71,7 +75,7 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     local[:, 2] += rotation @ np.array([x0 + 0.5, y0 + 0.5]) - 0.5
     if scale < 0.6:  # averaging first, or thin strokes fall between the samples
         strength = cv2.blur(strength, (round(1 / scale), round(1 / scale))).astype(np.uint8)
-    turned = cv2.warpAffine(strength, local, (int(size[0]), int(size[1])), flags=cv2.INTER_CUBIC)
-    strongest = max(float(np.percentile(strength[mask > 0], 95)) if mask.any() else 1.0, 1.0)
+    turned = cv2.warpAffine(strength, local, (int(size[0]), int(size[1])), flags=cv2.INTER_LANCZOS4)
+    strongest = max(float(np.percentile(strength[ours], 95)) if ours.any() else 1.0, 1.0)
     grey = 255 - np.clip(turned.astype(np.float32) * (255 / strongest), 0, 255)
     return Strip(grey.astype(np.uint8), to_strip)

@@ -49,13 +49,16 @@ class _Reading:
 _MOST_LINES = 1500
 # Below this a line is read again in another way, and the more confident reading counts.
 _DOUBTFUL = 0.8
-_LEAST_CONFIDENCE = 0.5
+_LEAST_CONFIDENCE = 0.4
 # Within a line that reads well.
 _LEAST_WORD_CONFIDENCE = 0.2
 # One lone letter is more often an icon or a marker than a word.
 _LEAST_SINGLE_CONFIDENCE = 0.6
 _SMALL_PRINT_PX = 8.0
+_ENLARGED = 3
 _LARGEST_DOUBLED_PX = 2_000_000
+_ENDS_AT_POINT = re.compile(r"\d[.,]$")
+_POINT_GAP = 0.3  # letter heights
 _HAS_WORDS = 4  # letters from which a line says how its page is turned
 # Digits and what Tesseract makes of them in small print.
 _LIKE_DIGITS = re.compile(r"[\dOoQDlIi|SsBZzx%$.,()+-]")
@@ -70,9 +73,9 @@ def read_words(rgb: NDArray[np.uint8]) -> list[Word]:
     Text may be of any polarity and turned by any angle; a page on its head is read in its own order.
     """
     ink = find_ink(rgb)
-    scale = 2 if _is_small_print(ink) else 1
+    scale = _ENLARGED if _is_small_print(ink) else 1
     if scale > 1:
-        ink = find_ink(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC).astype(np.uint8))
+        ink = find_ink(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8))
     lines = sorted(find_lines(ink), key=lambda line: -len(line.pieces))[:_MOST_LINES]
     readings = []
     for lying, turned in ((0, 180), (90, 270)):
@@ -160,15 +163,25 @@ def _words(reading: _Reading, scale: int) -> list[Word]:
     if reading.confidence < _LEAST_CONFIDENCE:
         return []
     return [
-        Word(
-            raw.text,
-            PixelBox(*(edge / scale for edge in reading.strip.to_image(raw.box))),
-            raw.confidence,
-            reading.angle_deg,
-        )
-        for raw in reading.raw
+        Word(raw.text, reading.strip.to_image(raw.box).scaled(1 / scale), raw.confidence, reading.angle_deg)
+        for raw in _joined_numbers(reading.raw)
         if raw.confidence >= _LEAST_WORD_CONFIDENCE
     ]
+
+
+def _joined_numbers(words: Sequence[RawWord]) -> list[RawWord]:
+    """Return the words with numbers whole that were parted at their point: "86." and "8", closer than any space."""
+    joined: list[RawWord] = []
+    for word in words:
+        before = joined[-1] if joined else None
+        if before is not None and _ENDS_AT_POINT.search(before.text) and word.text[:1].isdigit():
+            gap = word.box.x_min - before.box.x_max
+            if gap <= _POINT_GAP * max(word.box.height, before.box.height):
+                confidence = min(before.confidence, word.confidence)
+                joined[-1] = RawWord(before.text + word.text, union((before.box, word.box)), confidence)
+                continue
+        joined.append(word)
+    return joined
 
 
 def _in_order(readings: list[_Reading]) -> list[_Reading]:
