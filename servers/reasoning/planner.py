@@ -1,7 +1,7 @@
 """The planner: the next action, as a function of the goal and of what was done.
 
     nothing seen     read_figures, for each input in turn
-    all seen         write_code with the analysis of the question, or finish where there is none
+    all seen         write_code with the analysis of the question, which may be to refuse it; nothing seen: finish
     code written     review_code; approved: run_code; denied: repair_code
     run              finish with the program's answer; where it failed or gave none: repair_code
 
@@ -48,7 +48,7 @@ def _first_code(goal: pb.Goal, seen: Sequence[AnalyzeImageResponse]) -> Step:
     texts = [text for image in seen for text in (image.caption, *(block.text for block in image.text_blocks))]
     result = understand(goal.question, usable, texts)
     if isinstance(result, Refusal):
-        return _unanswerable(result.reason)
+        return _refuse(goal.question, usable, result.reason)
     return _plan_in_words(result), pb.Action(write_code=pb.WriteCode(analysis=result))
 
 
@@ -80,6 +80,16 @@ def _unanswerable(reason: str) -> Step:
     text = f"This can't be answered from what was read: {reason}."
     answer = Answer(status=ANSWER_STATUS_UNANSWERABLE, text=text[:8000], reason=reason[:1000])
     return "What was read does not hold the answer.", pb.Action(finish=pb.Finish(answer=answer))
+
+
+def _refuse(question: str, figures: Sequence[Figure], reason: str) -> Step:
+    """Return the step that keeps the data of what was read, and refuses the question."""
+    described = understand("", figures)
+    if isinstance(described, Refusal):
+        return _unanswerable(reason)
+    analysis = Analysis(question=question, operations=described.operations, refusal=reason[:1000])
+    thought = f"What was read does not hold the answer: {reason}. Keep the data."
+    return thought, pb.Action(write_code=pb.WriteCode(analysis=analysis))
 
 
 def _why_nothing(seen: Sequence[AnalyzeImageResponse], figures: Sequence[Figure]) -> str:

@@ -9,7 +9,6 @@ import pytest_asyncio
 from loupe.reasoning.v1 import analysis_pb2 as plan
 from loupe.reasoning.v1 import reasoning_pb2 as pb
 from loupe.reasoning.v1.reasoning_service_pb2_grpc import ReasoningServiceStub
-from loupe.type.v1.answer_pb2 import ANSWER_STATUS_UNANSWERABLE
 from loupe.type.v1.file_ref_pb2 import FileRef
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from tests.running import running
@@ -57,7 +56,7 @@ async def test_a_question_becomes_a_typed_analysis(stub):
 
 async def test_a_question_for_a_reason_is_a_result_not_an_error(stub):
     reply = await stub.DecideNextAction(asked("Why is South higher?"))
-    assert reply.action.finish.answer.status == ANSWER_STATUS_UNANSWERABLE
+    assert reply.action.write_code.analysis.refusal.startswith("the figure says how much, not why")
 
 
 async def test_a_goal_without_inputs_is_an_invalid_argument(stub):

@@ -150,7 +150,7 @@ async def test_a_question_about_something_else_is_refused_and_leaves_its_bundle(
     assert final["job_state"] == "JOB_STATE_SUCCEEDED"
     assert final["answer"]["answer"]["status"] == "ANSWER_STATUS_UNANSWERABLE"
     assert final["answer"]["answer"]["values"] == []
-    assert "december" in final["answer"]["answer"]["reason"].lower()
+    assert "Aug" in final["answer"]["answer"]["reason"]
     assert sorted(named["name"] for named in final["answer"]["bundle"]["files"]) == NINE
 
 

@@ -95,11 +95,11 @@ def test_figures_that_failed_their_checks_are_not_used():
     assert "the axis does not fit its ticks" in action.finish.answer.reason
 
 
-def test_a_question_about_something_else_ends_with_what_there_is():
+def test_a_question_about_something_else_is_refused_by_the_program_that_keeps_the_data():
     _, action = next_step(goal("Why is South ahead?"), [read(SALES)])
-    assert action.finish.answer.status == ANSWER_STATUS_UNANSWERABLE
-    assert "“North”, “South”" in action.finish.answer.reason
-    assert action.finish.answer.values == []
+    assert action.write_code.analysis.question == "Why is South ahead?"
+    assert "“North”, “South”" in action.write_code.analysis.refusal
+    assert len(action.write_code.analysis.operations) == 1
 
 
 @pytest.mark.parametrize(

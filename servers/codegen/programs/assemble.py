@@ -60,8 +60,8 @@ def assemble(
         )
         for place, operation in enumerate(analysis.operations)
     ]
-    if failure:
-        steps = [_give_up(failure, arguments)]
+    if failure or analysis.refusal:
+        steps = [_give_up(failure or analysis.refusal, arguments)]
     body = "\n\n\n".join([*steps, _main(analysis, figure, others, arguments, drawing)])
     parts = library.closure(body)
     constants = [part.text for part in parts if not part.text.startswith(("def ", "class "))]
@@ -78,7 +78,7 @@ def _give_up(failure: str, arguments: str) -> str:
     return "\n".join(
         [
             f"def solve({signature}) -> dict:",
-            '    """Say that the computation failed before."""',
+            '    """Say why there is no answer."""',
             f"    raise Unanswerable({json.dumps(failure, ensure_ascii=False)})",
         ]
     )
