@@ -21,7 +21,6 @@ from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from loupe.type.v1.file_ref_pb2 import FileRef
 from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceStub
-from servers.kit.channels import MAX_MESSAGE_BYTES
 from servers.kit.ids import new_id
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ MAX_ATTEMPTS = 6
 FIRST_PAUSE_S = 0.25
 """Doubled with each attempt, where the server names no time."""
 _OPTIONS: tuple[tuple[str, Any], ...] = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )

@@ -105,7 +105,7 @@ def describe(found: Health) -> str:
         "starting": "is still starting",
         "not serving": "is not ready",
         "restarting": "keeps ending",
-        "failed": "ended again and again and is given up",
+        "failed": "has ended and is given up",
     }
     told = f"{found.name} {words.get(found.condition, 'serves')}"
     return f"{told}: {found.remedy}" if found.remedy else told

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from cli.config import Settings
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Takes Ctrl-C from click, which would answer it with an empty line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Cancelled from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="loupe")
 def loupe() -> None:
     """Turn a picture of data into an analysis that anyone can check and run again.
@@ -243,7 +253,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         click.echo(f"loupe: {error.format_message()}", err=True)
         return error.exit_code
-    except (Cancelled, KeyboardInterrupt, click.Abort):
+    except (Cancelled, KeyboardInterrupt):
         return ExitCode.CANCELLED
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain once more when it flushes at exit.
