@@ -21,6 +21,7 @@ from servers.vision.charts.titles import find_source, find_title, title_below, t
 from servers.vision.geometry import PixelBox, union
 
 _FOOT_PX = 6.0
+_EDGE_PX = 2.5  # edges of fills are whole pixels and may carry an outline
 
 
 def area_figure(
@@ -37,7 +38,7 @@ def area_figure(
     exclude = [entry.name_box for entry in legend] + [tick.box for tick in y_axis.ticks]
     places = places_along(page, plot.box, x_axis, [], exclude=exclude)
     if x_axis is not None:
-        places = at_bends(places, x_axis, [x for area in areas for x in vertices(area.top)])
+        places = at_bends(places, x_axis, [x for area in areas for x in vertices(area.top, _EDGE_PX)])
     if len(places) < 2:
         return None
     doubts = Doubts()

@@ -313,17 +313,18 @@ def _scan(
 
 
 def _bridge(row_fill: NDArray[np.int64], paper: Floats, text_height: float) -> NDArray[np.int64]:
-    """Fill gaps between two pieces of one fill: gridlines drawn over the bar, and rows hidden by a label."""
+    """Fill gaps between two pieces of one fill: gridlines over the bar, rows hidden by a label, its letters' colours.
+
+    No stack holds a fill twice with another between, so whatever stands in a gap as low as a label is not a bar.
+    """
     out = row_fill.copy()
-    known = np.flatnonzero(out >= 0)
-    for left, right in itertools.pairwise(known):
-        gap = right - left - 1
-        if (
-            gap
-            and out[left] == out[right]
-            and (gap <= 1.8 * text_height or (gap <= 2.5 * text_height and paper[left + 1 : right].max() < 0.95))
-        ):
-            out[left + 1 : right] = out[left]
+    fills, counts = np.unique(out[out >= 0], return_counts=True)
+    for fill in fills[np.argsort(-counts)]:
+        for left, right in itertools.pairwise(np.flatnonzero(out == fill)):
+            gap = right - left - 1
+            bare = gap > 0 and paper[left + 1 : right].max() >= 0.95
+            if 0 < gap <= 1.8 * text_height or (gap <= 2.5 * text_height and not bare):
+                out[left + 1 : right] = fill
     return out
 
 

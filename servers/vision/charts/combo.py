@@ -39,7 +39,7 @@ def add_line(
     rules = find_rules(page, palette, box)
     strokes = [
         stroke
-        for stroke in find_strokes(page, palette, PlotArea(box, rules), hide=page.text_mask())
+        for stroke in find_strokes(page, palette, PlotArea(box, rules), hide=np.zeros(palette.labels.shape, dtype=bool))
         if _is_line(stroke, chart, palette, centers)
     ]
     if len(strokes) != 1:

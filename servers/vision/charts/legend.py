@@ -63,7 +63,7 @@ def find_legend(
     ]
     # A number beside a small patch is the value of a short bar, unless it is a year.
     named = [item for item in named if quantity(item[2].text) is None or parse_date(item[2].text) is not None]
-    return _with_unread_names(page, _consistent(page, named), candidates)
+    return _with_unread_names(page, _consistent(page, named, candidates), candidates)
 
 
 def _with_unread_names(
@@ -102,11 +102,17 @@ def _is_letter(page: Page, key: PixelBox, area: int) -> bool:
         for word in run.words:
             if not any(character.isalnum() for character in word.text):
                 continue  # the key itself, read as a bullet or an at sign
+            if _letters(word) <= 2 and word.box.intersection_area(key) > 0.5 * word.box.area:
+                continue  # a line with its marker, read as a dash and a letter
             if word.box.grown(1, 1).overlap(key) > 0.6:
                 inside = key.x_min > word.box.x_min + 0.4 * page.text_height
                 if inside or key.width < 0.6 * key.height or area < 0.62 * key.area:
                     return True
     return False
+
+
+def _letters(word: Word) -> int:
+    return sum(character.isalnum() for character in word.text)
 
 
 def _words_beside(page: Page, key: PixelBox, keys: Sequence[tuple[int, PixelBox]]) -> TextRun | None:
@@ -155,7 +161,9 @@ def _words_beside(page: Page, key: PixelBox, keys: Sequence[tuple[int, PixelBox]
     return TextRun(tuple(chosen), box, text) if any(character.isalnum() for character in text) else None
 
 
-def _consistent(page: Page, named: Sequence[tuple[int, PixelBox, TextRun]]) -> list[LegendEntry]:
+def _consistent(
+    page: Page, named: Sequence[tuple[int, PixelBox, TextRun]], candidates: Sequence[tuple[int, PixelBox]]
+) -> list[LegendEntry]:
     """Return the largest set of keys in one row, one column or one grid, each colour once."""
     height = page.text_height
     best: list[tuple[int, PixelBox, TextRun]] = []
@@ -190,10 +198,24 @@ def _consistent(page: Page, named: Sequence[tuple[int, PixelBox, TextRun]]) -> l
                 best.append(item)
                 have.add(item[0])
     # One key alone is often a letter or an icon in a mark's colour: it must stand clear of every word.
-    if len(best) == 1 and (len(best[0][2].text) < 2 or _near_a_word(page, best[0][1])):
+    if len(best) == 1 and _near_a_word(page, best[0][1]):
+        return []
+    if len(best) == 1 and len(best[0][2].text) < 2 and not _has_peers(best[0], candidates):
         return []
     best.sort(key=lambda item: (round(item[1].center_y / max(1.0, height)), item[1].x_min))
     return [LegendEntry(index, _clean(page, key, run), run.box, key) for index, key, run in best]
+
+
+def _has_peers(item: tuple[int, PixelBox, TextRun], candidates: Sequence[tuple[int, PixelBox]]) -> bool:
+    """Tell whether keys of other colours and the same size stand in the key's row or column."""
+    index, key, _ = item
+    return any(
+        other != index
+        and abs(box.width - key.width) < 3
+        and abs(box.height - key.height) < 3
+        and (abs(box.x_min - key.x_min) < 3 or abs(box.center_y - key.center_y) < 3)
+        for other, box in candidates
+    )
 
 
 def _near_a_word(page: Page, key: PixelBox) -> bool:

@@ -29,12 +29,12 @@ def line_figure(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> figu
     """Return the image's lines as a figure, or None where there is no line or nothing that gives it values."""
     x_axis, y_axis, _ = choose_axes(page, axes)
     plot = find_plot_area(page, palette, x_axis, y_axis)
-    strokes = find_strokes(page, palette, plot, hide=page.text_mask())
+    strokes = find_strokes(page, palette, plot, hide=page.text_mask(sure_only=True))
     legend = find_legend(page, [stroke.lab for stroke in strokes], palette.papers)
     if legend:
         inside = [entry for entry in legend if plot.box.contains_point(entry.key_box.center_x, entry.key_box.center_y)]
         if inside:
-            strokes = find_strokes(page, palette, plot, hide=page.text_mask() | key_mask(page, inside))
+            strokes = find_strokes(page, palette, plot, hide=page.text_mask(sure_only=True) | key_mask(page, inside))
             legend = find_legend(page, [stroke.lab for stroke in strokes], palette.papers)
     strokes, legend = _plausible(strokes, legend, plot)
     if not strokes:

@@ -22,6 +22,7 @@ Mask = NDArray[np.bool_]
 _WORD_GAP = 0.85
 _DIGIT_GROUP_GAP = 0.85
 _LEVEL_DEG = 5
+_DOUBLED = r"([cosuvwxz])\1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,24 @@ class Page:
             crop = self.rgb[y0:y1, x0:x1]
             if upwards:
                 crop = np.ascontiguousarray(np.rot90(crop, -1))
-            self._read[key] = read_line(crop, digits_only=digits_only) if crop.size else Word("", box, 0.0)
+            word = read_line(crop, digits_only=digits_only) if crop.size else Word("", box, 0.0)
+            if re.fullmatch(_DOUBLED, word.text, re.IGNORECASE):  # one large letter reads as itself twice: Cc, Zz
+                word = Word(word.text[0], word.box, word.confidence)
+            self._read[key] = word
         return self._read[key]
 
-    def text_mask(self, margin: float = 1.0) -> Mask:
-        """Return where words stand, bool [h, w]."""
+    def text_mask(self, margin: float = 1.0, *, sure_only: bool = False) -> Mask:
+        """Return where words stand, bool [h, w].
+
+        Args:
+          margin: pixels added around each word.
+          sure_only: leave out one or two letters, which may be pieces of a curve read as text; numbers count.
+        """
         mask = np.zeros(self.rgb.shape[:2], dtype=bool)
         for run in self.runs:
             for word in run.words:
+                if sure_only and len(word.text) < 3 and parse_number(word.text) is None:
+                    continue
                 x0, y0, x1, y1 = (
                     round(edge) for edge in word.box.grown(margin, margin).clipped(self.width, self.height)
                 )

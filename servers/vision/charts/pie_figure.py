@@ -17,6 +17,7 @@ from servers.vision.charts.titles import find_source, find_title
 from servers.vision.geometry import PixelBox, union
 
 _CONFIRMED, _MEASURED_SIGMA_DEG = 0.97, 1.0
+_NAME_REACH = 1.35  # radii
 
 
 def pie_figure(page: Page, pie: Pie, palette: Palette, legend: Sequence[LegendEntry]) -> figure_pb2.Figure:
@@ -24,7 +25,13 @@ def pie_figure(page: Page, pie: Pie, palette: Palette, legend: Sequence[LegendEn
     doubts = Doubts()
     entries = {entry.color: entry for entry in legend}
     excluded = [entry.name_box for entry in legend]
-    title, title_box = find_title(page, pie.box, exclude=excluded)
+    # Short words close to the disc name slices, even above it.
+    near = [
+        run.box
+        for run in page.runs
+        if len(run.words) <= 2 and pie.distance_of(run.box.center_x, run.box.center_y) < _NAME_REACH
+    ]
+    title, title_box = find_title(page, pie.box, exclude=[*excluded, *near])
     texts = slice_texts(page, pie, exclude=[*excluded, *([title_box] if title_box else [])])
     names, values = assign(pie, texts)
     total = sum(abs(value.number) for value in values if value and value.number is not None)

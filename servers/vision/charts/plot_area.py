@@ -36,8 +36,10 @@ def find_plot_area(page: Page, palette: Palette, x_axis: ValueAxis | None, y_axi
     if y_axis is not None:
         places = [tick.position for tick in y_axis.ticks]
         step = (max(places) - min(places)) / max(1, len(places) - 1)
+        # A log axis often ends most of a decade above its last label.
+        above = 0.9 * step if y_axis.fit.log else min(0.9 * step, 0.12 * page.height)
         top, bottom = (
-            min(places) - min(0.9 * step, 0.12 * page.height),
+            min(places) - above,
             max(places) + min(0.9 * step, 0.12 * page.height),
         )
         on_left = y_axis.box.center_x < page.width / 2

@@ -19,6 +19,7 @@ _SAME_LINE = 13.0
 _OFF_MIX = 16.0  # how far an antialiased pixel may lie off the straight mix of line and paper
 _LEAST_SPAN = 0.18  # of the plot's width that a line covers
 _MOST_LINES = 14
+_MARKER_PX = 2.5
 _JUMP_COST = 0.12  # per pixel of vertical gap between neighbouring columns
 _GAP_COST = 0.35  # per column without ink
 
@@ -53,6 +54,9 @@ class Stroke:
         At a corner the ink's middle lies inside the corner; the two arms are extended to x instead.
         """
         column = round(x - 0.5) - self.x0
+        marker = min(self.markers, key=lambda place: abs(place[0] - x), default=None)
+        if marker is not None and abs(marker[0] - x) <= _MARKER_PX:
+            return marker[1]
         known = np.flatnonzero(np.isfinite(self.y))
         if not len(known):
             return None
@@ -310,11 +314,11 @@ def _same_course(one: Stroke, other: Stroke) -> bool:
     return float(np.mean(difference < 1.5 + other.width / 2)) > 0.9 and float(np.linalg.norm(one.lab - other.lab)) < 30
 
 
-def vertices(stroke: Stroke) -> list[float]:
-    """Return the x at which the course bends, ends included (Douglas & Peucker 1973)."""
+def vertices(stroke: Stroke, tolerance_px: float = 1.2) -> list[float]:
+    """Return the x at which the course bends by more than the tolerance, ends included (Douglas & Peucker 1973)."""
     known = np.flatnonzero(np.isfinite(stroke.y))
     if len(known) < 3:
         return []
     curve = np.stack([known + 0.5 + stroke.x0, stroke.y[known]], axis=1).astype(np.float32)
-    bends = cv2.approxPolyDP(curve.reshape(-1, 1, 2), max(1.2, 0.5 * stroke.width), False)
+    bends = cv2.approxPolyDP(curve.reshape(-1, 1, 2), max(tolerance_px, 0.5 * stroke.width), False)
     return sorted(float(x) for x in bends[:, 0, 0])

@@ -15,6 +15,9 @@ from servers.vision.geometry import PixelBox
 
 Direction = Literal["x", "y"]
 
+_TICK_REACH = 1.3  # letter heights from the labels to the ticks' outer ends
+_LEAST_PEAK = 2.0  # mean colour difference along the strip; light gridlines reach 3
+
 
 @dataclass(frozen=True, slots=True)
 class TickMark:
@@ -68,6 +71,7 @@ def find_value_axes(page: Page) -> list[ValueAxis]:
     axes: list[ValueAxis] = []
     for direction in ("y", "x"):
         axes += _axes_along(page, numeric, "y" if direction == "y" else "x")
+    axes = [snapped(page, axis) for axis in axes]
     return sorted(axes, key=lambda axis: (-len(axis.ticks), axis.fit.residual_px))
 
 
@@ -165,7 +169,9 @@ def _powers_of_ten(page: Page, edge: str, tolerance: float, direction: Direction
     axes = []
     for group in _aligned(tens, edge, 2 * tolerance):
         ordered = sorted(group, key=lambda item: getattr(item[0].box, along), reverse=direction == "y")
-        places = np.array([getattr(run.box, along) for run, _, _ in ordered])
+        # A raised exponent lifts the label's middle; the ten itself is centred on the tick.
+        lift = 0.5 * page.text_height
+        places = np.array([run.box.y_max - lift if direction == "y" else run.box.center_x for run, _, _ in ordered])
         steps = np.abs(np.diff(places))
         if len(steps) == 0 or np.min(steps) < 2 * page.text_height:
             continue
@@ -181,7 +187,6 @@ def _powers_of_ten(page: Page, edge: str, tolerance: float, direction: Direction
         values = np.array([10.0 ** (first + rank) for rank in ranks])
         fit = fit_axis(places, values, log=True, tolerance_px=max(3.0, 0.4 * page.text_height))
         if fit is not None and len(fit.inliers) >= 2:
-            # A raised exponent lifts the label's middle; the ten itself is centred on the tick.
             axes.append(_assemble(direction, [(ordered[k][0], float(values[k]), "") for k in fit.inliers], fit))
     return axes
 
@@ -195,3 +200,64 @@ def _exponent(page: Page, run: TextRun) -> int | None:
     raised = PixelBox(box.x_min + 0.62 * box.width, box.y_min - 2, box.x_max + 3, box.y_min + 0.62 * box.height + 1)
     text = page.read(raised, digits_only=True)
     return int(text) if re.fullmatch(r"-?\d", text) else None
+
+
+def snapped(page: Page, axis: ValueAxis) -> ValueAxis:
+    """Return the axis resting on its drawn ticks or gridlines where those stand beside the labels, else unchanged.
+
+    A label is centred on its tick to about a pixel; the tick itself is known to a fraction of one.
+    """
+    height = page.text_height
+    box = axis.box
+    best = axis
+    for towards_end in (True, False):
+        if axis.direction == "y":
+            lo, hi = (
+                (box.x_max + 1, box.x_max + _TICK_REACH * height)
+                if towards_end
+                else (box.x_min - _TICK_REACH * height, box.x_min - 1)
+            )
+            strip = page.lab[:, round(max(0.0, lo)) : round(max(0.0, hi))]
+        else:
+            lo, hi = (
+                (box.y_max + 1, box.y_max + _TICK_REACH * height)
+                if towards_end
+                else (box.y_min - _TICK_REACH * height, box.y_min - 1)
+            )
+            strip = np.swapaxes(page.lab[round(max(0.0, lo)) : round(max(0.0, hi))], 0, 1)
+        if strip.shape[1] < 2:
+            continue
+        # Against the strip's own typical pixel of each column: an axis line along it cancels out.
+        away = np.linalg.norm(strip - np.median(strip, axis=0), axis=2)
+        profile = np.minimum(away, 30.0).mean(axis=1)
+        places = [_peak(profile, tick.position, 0.5 * height) for tick in axis.ticks]
+        found = [index for index, place in enumerate(places) if place is not None]
+        if len(found) < max(2, 0.6 * len(axis.ticks)):
+            continue
+        pixels = np.array([places[index] for index in found], dtype=np.float64)
+        values = np.array([axis.ticks[index].number for index in found])
+        fit = fit_axis(pixels, values, log=axis.fit.log, tolerance_px=1.2)
+        if (
+            fit is not None
+            and len(fit.inliers) >= 0.8 * len(found)
+            and fit.residual_px < max(0.4, best.fit.residual_px)
+        ):
+            moved = tuple(TickMark(tick.text, tick.number, fit.pixel(tick.number), tick.box) for tick in axis.ticks)
+            best = ValueAxis(axis.direction, moved, fit, axis.unit, axis.is_years)
+    return best
+
+
+def _peak(profile: Floats, place: float, reach: float) -> float | None:
+    """Return the centre of the thin peak nearest to a place, or None."""
+    low, high = max(0, int(place - reach)), min(len(profile), int(place + reach) + 2)
+    window = profile[low:high]
+    if not len(window) or window.max() < _LEAST_PEAK:
+        return None
+    strong = np.flatnonzero(window >= 0.5 * window.max())
+    groups = np.split(strong, np.flatnonzero(np.diff(strong) > 1) + 1)
+    group = min(groups, key=lambda rows: abs(low + rows.mean() + 0.5 - place))
+    if len(group) > 3:
+        return None
+    a, b = max(0, int(group[0]) - 1), min(len(window), int(group[-1]) + 2)
+    weight = window[a:b] - min(float(window.min()), float(window[a:b].min()))
+    return float(low + (np.arange(a, b) + 0.5) @ weight / weight.sum())
