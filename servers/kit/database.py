@@ -11,7 +11,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from servers.kit.errors import StorageUnavailable
@@ -43,8 +43,11 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[Any]:
     try:
         async with engine.begin() as connection:
             yield connection
+    except DBAPIError as error:
+        # What the engine itself says ("database or disk is full"), without the statement and its values.
+        raise StorageUnavailable(f"the database refused: {error.orig}") from error
     except SQLAlchemyError as error:
-        raise StorageUnavailable("the database refused; nothing was stored") from error
+        raise StorageUnavailable("the database does not answer") from error
 
 
 def _configure(connection: Any, _record: object) -> None:

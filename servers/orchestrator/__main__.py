@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,14 +43,12 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
             queue_size=settings.queue_size,
             job_deadline_s=settings.job_deadline_s,
         )
-        await workers.recover()
-        working = asyncio.create_task(workers.run())
         try:
+            await workers.recover()
             servicer = OrchestratorServicer(journal, workers, tails, peers, heartbeat_s=settings.heartbeat_s)
             yield serve.Registration(add_OrchestratorServiceServicer_to_server, servicer)
         finally:
-            working.cancel()
-            await asyncio.wait({working})
+            await workers.close()
 
 
 if __name__ == "__main__":

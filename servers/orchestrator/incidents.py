@@ -122,7 +122,7 @@ def _incident(
     log_tail: str = "",
 ) -> Incident:
     done = {_kind(turn.action) for turn in view.turns}
-    return Incident(
+    incident = Incident(
         incident_id=new_id("incident"),
         kind=kind,
         reason=reason,
@@ -136,6 +136,8 @@ def _incident(
         trace_id=telemetry.trace_id(),
         is_final=True,
     )
+    incident.create_time.GetCurrentTime()
+    return incident
 
 
 def _kind(action: Action | None) -> str:

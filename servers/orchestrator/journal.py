@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,9 +32,13 @@ class Journal:
         self._engine = engine
         self._tails = tails
 
-    async def create(self, owner: str, request_id: str, spec: JobSpec) -> tuple[Job, bool]:
+    async def create(
+        self, owner: str, request_id: str, spec: JobSpec, *, admit: Callable[[], None]
+    ) -> tuple[Job, bool]:
         """Record a job as PENDING; return it, and whether it is new.
 
+        Args:
+          admit: raises where there is no room; not asked about a job that is on record already.
         Raises:
           RequestIdReused: the same request id came with another spec.
         """
@@ -46,6 +50,7 @@ class Journal:
                     if JobSpec.FromString(known.spec) != spec:
                         raise RequestIdReused(f"request_id {request_id!r} was used for another job")
                     return await _job(connection, known), False
+            admit()
             await connection.execute(
                 insert(JOBS).values(
                     job_id=job_id,
@@ -109,16 +114,6 @@ class Journal:
                 raise NotFound(f"there is no job {job_id}")
             return await _job(connection, row)
 
-    async def state(self, job_id: str) -> int:
-        """Return a job's state."""
-        async with transaction(self._engine) as connection:
-            return int(await connection.scalar(select(JOBS.c.state).where(JOBS.c.job_id == job_id)))
-
-    async def owner(self, job_id: str) -> str:
-        """Return whose job it is."""
-        async with transaction(self._engine) as connection:
-            return str(await connection.scalar(select(JOBS.c.owner).where(JOBS.c.job_id == job_id)))
-
     async def page(self, owner: str, size: int, token: str) -> tuple[list[Job], str]:
         """Return up to `size` jobs, newest first, and the token of the next page, empty at the end."""
         query = select(JOBS).where(JOBS.c.owner == owner)
@@ -131,18 +126,19 @@ class Journal:
         last = rows[size - 1] if len(rows) > size else None
         return jobs, write_token(last.create_time, last.job_id) if last else ""
 
-    async def steps(self, job_id: str, after_sequence: int, limit: int = 100) -> list[Step]:
+    async def steps(self, job_id: str, after_sequence: int, limit: int) -> list[Step]:
         """Return a job's steps after a number, in order, at most `limit`."""
         query = select(STEPS.c.body).where(STEPS.c.job_id == job_id, STEPS.c.sequence > after_sequence)
         async with transaction(self._engine) as connection:
             bodies: Sequence[bytes] = (await connection.scalars(query.order_by(STEPS.c.sequence).limit(limit))).all()
         return [Step.FromString(body) for body in bodies]
 
-    async def unfinished(self) -> list[Job]:
-        """Return every job that has not ended, oldest first."""
+    async def unfinished(self) -> list[tuple[str, Job]]:
+        """Return every job that has not ended with its owner, oldest first."""
         query = select(JOBS).where(JOBS.c.state.not_in(TERMINAL)).order_by(JOBS.c.create_time)
         async with transaction(self._engine) as connection:
-            return [await _job(connection, row) for row in (await connection.execute(query)).all()]
+            rows = (await connection.execute(query)).all()
+            return [(row.owner, await _job(connection, row)) for row in rows]
 
 
 async def _row(connection: Any, *where: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 from loupe.files.v1.files_pb2 import GetFileRequest
@@ -12,14 +11,14 @@ from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 from servers.kit.errors import DigestMismatch
 from servers.kit.identity import caller
-from servers.orchestrator import incidents
-from servers.orchestrator.job_view import JobView
-from servers.orchestrator.journal import TERMINAL, Fenced, Journal
+from servers.orchestrator.journal import TERMINAL, Journal
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
 
 DEFAULT_PAGE_SIZE = 50
+# Steps read at once: those with figures are large, and a thousand watchers may come together.
+STEPS_AT_ONCE = 10
 
 
 class OrchestratorServicer(OrchestratorServiceServicer):
@@ -40,7 +39,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """Enqueue a job and stream its steps."""
         job = await self._create(request.request_id, request.spec)
         yield pb.RunJobResponse(job=job)
-        async for event in self._follow(job.job_id, 0):
+        async for event in self._follow(job, 0):
             if isinstance(event, pb.Step):
                 yield pb.RunJobResponse(step=event)
             else:
@@ -48,8 +47,8 @@ class OrchestratorServicer(OrchestratorServiceServicer):
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> AsyncIterator[pb.WatchJobResponse]:
         """Stream a job's steps after a number."""
-        await self._journal.get(caller().subject, request.job_id)
-        async for event in self._follow(request.job_id, request.after_sequence):
+        job = await self._journal.get(caller().subject, request.job_id)
+        async for event in self._follow(job, request.after_sequence):
             if isinstance(event, pb.Step):
                 yield pb.WatchJobResponse(step=event)
             else:
@@ -70,43 +69,35 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         owner = caller().subject
         job = await self._journal.get(owner, request.job_id)
         if job.state not in TERMINAL:
-            view = JobView.of(job)
-            for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence or 1):
-                view.apply(step)
-            step = pb.Step(incident=incidents.cancelled(view), job_state=pb.JOB_STATE_CANCELLED)
-            with suppress(Fenced):  # it ended in between, and stays as it ended
-                await self._journal.append(job.job_id, None, step)
-            self._workers.stop(job.job_id)
+            await self._workers.cancel(job)
         return pb.CancelJobResponse(job=await self._journal.get(owner, request.job_id))
 
     async def _create(self, request_id: str, spec: pb.JobSpec) -> pb.Job:
-        self._workers.check_room()
         for ref in spec.inputs:
             # With the owner's own right: a file of someone else's is not found.
             stored = (await self._peers.file_records.GetFile(GetFileRequest(file_id=ref.file_id))).file.ref
             if ref.sha256 not in ("", stored.sha256):
                 raise DigestMismatch(f"{ref.file_id} has another content than the reference says")
             ref.CopyFrom(stored)
-        job, is_new = await self._journal.create(caller().subject, request_id, spec)
-        if is_new:
-            self._workers.add(job.job_id)
-        return job
+        return await self._workers.enqueue(caller().subject, request_id, spec)
 
-    async def _follow(self, job_id: str, after_sequence: int) -> AsyncIterator[pb.Step | pb.Heartbeat]:
-        seen = after_sequence
-        with self._tails.follow(job_id) as grown:
+    async def _follow(self, job: pb.Job, after_sequence: int) -> AsyncIterator[pb.Step | pb.Heartbeat]:
+        """Yield the steps after a number to the terminal one. `job` is as it stood when the call came."""
+        if job.state in TERMINAL and after_sequence >= job.last_sequence:
+            return  # the caller has seen the last step already
+        # A number nobody could have seen counts as the last one there is, so that the end is not waited for in vain.
+        seen = min(after_sequence, job.last_sequence)
+        with self._tails.follow(job.job_id) as grown:
             while True:
                 grown.clear()
-                steps = await self._journal.steps(job_id, seen)
+                steps = await self._journal.steps(job.job_id, seen, STEPS_AT_ONCE)
                 for step in steps:
                     yield step
                     seen = step.sequence
                     if step.job_state in TERMINAL:
                         return
-                if steps:
+                if len(steps) == STEPS_AT_ONCE:
                     continue
-                if await self._journal.state(job_id) in TERMINAL and not grown.is_set():
-                    return  # the caller has seen the last step already
                 try:
                     async with asyncio.timeout(self._heartbeat_s):
                         await grown.wait()

@@ -1,17 +1,20 @@
-"""Works on jobs: a bounded queue, a few workers, each job under its own deadline and on its owner's behalf."""
+"""Works on jobs: a few at one time, a bounded number waiting, each under its own deadline and on its owner's behalf."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import grpc
 
 from loupe.orchestrator.v1.incident_pb2 import Incident
-from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobState, Step
+from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobSpec, JobState, Step
 from loupe.type.v1.access_pb2 import Role
 from servers.kit import identity
-from servers.kit.errors import LoupeError, Overloaded
+from servers.kit.errors import LoupeError, Overloaded, StorageUnavailable
 from servers.kit.identity import Caller
 from servers.kit.status import from_exception
 from servers.orchestrator import incidents
@@ -21,91 +24,138 @@ from servers.orchestrator.loop import GaveUp, Loop
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+STORAGE_RETRY_S = 2.0
+
 
 class Workers:
-    """The jobs of one process, waiting and in work."""
+    """The jobs of one process, waiting and in work: a task each, from the moment the job is on record to its end."""
 
     def __init__(self, journal: Journal, loop: Loop, *, count: int, queue_size: int, job_deadline_s: float) -> None:
         self._journal = journal
         self._loop = loop
-        self._count = count
-        self._queue: asyncio.Queue[str] = asyncio.Queue(queue_size)
+        self._places = asyncio.Semaphore(count)
+        self._most = count + queue_size
+        self._queue_size = queue_size
         self._job_deadline_s = job_deadline_s
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        # Between asking for room and taking it nobody else may.
+        self._entering = asyncio.Lock()
 
     async def recover(self) -> None:
-        """End what an earlier process was working on, and take up again what still waited."""
-        for job in await self._journal.unfinished():
-            if job.state == JobState.JOB_STATE_PENDING and not self._queue.full():
-                self._queue.put_nowait(job.job_id)
-                continue
-            view = JobView.of(job)
-            for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence or 1):
-                view.apply(step)
-            await self._end(job, incidents.worker_lost(view))
+        """End what an earlier process was working on, and take up again what still waited, however much it is."""
+        for owner, job in await self._journal.unfinished():
+            if job.state == JobState.JOB_STATE_PENDING:
+                self._add(owner, job)
+            else:
+                incident = incidents.worker_lost(await self._view(job))
+                await self._journal.append(job.job_id, job.attempt, _failed(incident))
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._count):
-                group.create_task(self._work())
+    async def enqueue(self, owner: str, request_id: str, spec: JobSpec) -> Job:
+        """Record a job and let it wait for its turn; the same request gets the job that it made before.
 
-    def check_room(self) -> None:
-        """Raise Overloaded when no further job may wait."""
-        if self._queue.full():
-            raise Overloaded(f"{self._queue.maxsize} jobs are waiting, which is the most", retry_after_s=5.0)
+        Raises:
+          Overloaded: no further job may wait.
+          RequestIdReused: the same request id came with another spec.
+        """
+        # Seen through even when the caller leaves meanwhile: a job on record is a job that is worked on.
+        return await asyncio.shield(self._enqueue(owner, request_id, spec))
 
-    def add(self, job_id: str) -> None:
-        """Let a job wait for a worker."""
-        self._queue.put_nowait(job_id)
+    async def cancel(self, job: Job) -> None:
+        """End a job for its owner and stop working on it at once; its calls to other servers are cancelled with it."""
+        await asyncio.shield(self._cancel(job))
 
-    def stop(self, job_id: str) -> None:
-        """Stop working on a job at once; its calls to other servers are cancelled with it."""
-        if job_id in self._running:
-            self._running[job_id].cancel()
+    async def close(self) -> None:
+        """Stop working; what was in work is told as lost at the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self) -> None:
-        while True:
-            job_id = await self._queue.get()
-            # A task of its own, so that one job's cancellation leaves the worker be.
-            self._running[job_id] = asyncio.create_task(self._run(job_id))
-            try:
-                await asyncio.wait({self._running[job_id]})
-            finally:
-                self._running.pop(job_id).cancel()
+    async def _enqueue(self, owner: str, request_id: str, spec: JobSpec) -> Job:
+        async with self._entering:
+            job, is_new = await self._journal.create(owner, request_id, spec, admit=self._check_room)
+            if is_new:
+                self._add(owner, job)
+        return job
 
-    async def _run(self, job_id: str) -> None:
+    def _check_room(self) -> None:
+        if len(self._tasks) >= self._most:
+            raise Overloaded(f"{self._queue_size} jobs are waiting, which is the most", retry_after_s=5.0)
+
+    def _add(self, owner: str, job: Job) -> None:
+        task = asyncio.create_task(self._run(owner, job))
+        self._tasks[job.job_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.job_id))
+
+    async def _cancel(self, job: Job) -> None:
+        step = Step(incident=incidents.cancelled(await self._view(job)), job_state=JobState.JOB_STATE_CANCELLED)
         try:
-            job = await self._journal.take(job_id)
-        except LoupeError as error:
-            # Cancelled while it waited, or the database is away; then the job waits for the next start.
-            log.info("job not taken", extra={"job_id": job_id, "reason": error.message})
-            return
+            await self._journal.append(job.job_id, None, step)
+        except Fenced:
+            return  # it ended in between, and stays as it ended
+        if job.job_id in self._tasks:
+            self._tasks[job.job_id].cancel()
+
+    async def _run(self, owner: str, job: Job) -> None:
+        spec = job.spec
+        time_s = spec.deadline.ToMilliseconds() / 1000 if spec.HasField("deadline") else self._job_deadline_s
+        waited_s = time.time() - job.create_time.ToMilliseconds() / 1000
+        until = asyncio.get_running_loop().time() + time_s - waited_s
+        # From here on for the owner and under the job's name, whichever call this task came from.
+        identity.act_for(Caller(owner, Role.ROLE_ANALYST), request_id=job.job_id, deadline=until)
+        limit = asyncio.timeout_at(until)
         view = JobView.of(job)
-        time_s = job.spec.deadline.ToMilliseconds() / 1000 if job.spec.HasField("deadline") else self._job_deadline_s
-        deadline = asyncio.get_running_loop().time() + time_s
-        owner = Caller(await self._journal.owner(job_id), Role.ROLE_ANALYST)
-        identity.act_for(owner, request_id=job_id, deadline=deadline)
+        out_of_time = f"the job's deadline of {time_s:g} s has passed"
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(until):
+                await self._places.acquire()
+        except TimeoutError:
+            incident = incidents.budget_spent("the job ran out of time before its turn came", out_of_time, view)
+            await self._end(job.job_id, job.attempt, incident)
+            return
+        try:
+            # Outside the deadline: under which attempt the job is taken must be known to end it.
+            view = JobView.of(await self._stored(job.job_id, lambda: self._journal.take(job.job_id)))
+            async with limit:
                 await self._loop.run(view)
         except Fenced:
-            log.info("job ended elsewhere", extra={"job_id": job_id})
-        except GaveUp as reason:
-            await self._end(job, reason.incident)
-        except TimeoutError:
-            told = f"the job's deadline of {time_s:g} s has passed"
-            await self._end(job, incidents.budget_spent("the job ran out of time", told, view))
-        except Exception as error:  # a job must end, whatever happens to it
-            if not isinstance(error, LoupeError | grpc.aio.AioRpcError):
-                log.error("defect", exc_info=error, extra={"job_id": job_id})
-            await self._end(job, incidents.from_error(from_exception(error, request_id=job_id), view))
-
-    async def _end(self, job: Job, incident: Incident) -> None:
-        try:
-            step = Step(incident=incident, job_state=JobState.JOB_STATE_FAILED)
-            await self._journal.append(job.job_id, job.attempt, step)
-        except Fenced:
             log.info("job ended elsewhere", extra={"job_id": job.job_id})
-        except LoupeError as error:
-            log.error("incident not stored", extra={"job_id": job.job_id, "reason": error.message})
+        except GaveUp as reason:
+            await self._end(job.job_id, view.attempt, reason.incident)
+        except Exception as error:  # a job must end, whatever happens to it
+            if isinstance(error, TimeoutError) and limit.expired():
+                incident = incidents.budget_spent("the job ran out of time", out_of_time, view)
+            else:
+                if not isinstance(error, LoupeError | grpc.aio.AioRpcError):
+                    log.error("defect", exc_info=error, extra={"job_id": job.job_id})
+                incident = incidents.from_error(from_exception(error, request_id=job.job_id), view)
+            await self._end(job.job_id, view.attempt, incident)
+        finally:
+            self._places.release()
+
+    async def _view(self, job: Job) -> JobView:
+        view = JobView.of(job)
+        for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence or 1):
+            view.apply(step)
+        return view
+
+    async def _end(self, job_id: str, attempt: int, incident: Incident) -> None:
+        try:
+            await self._stored(job_id, lambda: self._journal.append(job_id, attempt, _failed(incident)))
+        except Fenced:
+            log.info("job ended elsewhere", extra={"job_id": job_id})
+
+    async def _stored(self, job_id: str, write: Callable[[], Awaitable[T]]) -> T:
+        """Return what a write returns, tried again while the disk is full or away: a job that began must end."""
+        while True:
+            try:
+                return await write()
+            except StorageUnavailable as error:
+                log.error("not stored, will try again", extra={"job_id": job_id, "reason": error.message})
+                await asyncio.sleep(STORAGE_RETRY_S)
+
+
+def _failed(incident: Incident) -> Step:
+    return Step(incident=incident, job_state=JobState.JOB_STATE_FAILED)

@@ -1,0 +1,196 @@
+"""Jobs wait, run and end as promised, over a real journal and with a loop that does as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from loupe.orchestrator.v1 import incident_pb2
+from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Job, JobSpec, JobState, Step, Thought
+from loupe.type.v1.file_ref_pb2 import FileRef
+from servers.kit.database import open_database
+from servers.kit.errors import Overloaded
+from servers.orchestrator import workers as workers_module
+from servers.orchestrator.job_view import JobView
+from servers.orchestrator.journal import Journal
+from servers.orchestrator.tails import Tails
+from servers.orchestrator.workers import Workers
+
+MIGRATIONS = Path(workers_module.__file__).parent / "migrations"
+KINDS = incident_pb2.IncidentKind
+THOUGHT = Step(thought=Thought(text="So it goes."), job_state=JobState.JOB_STATE_RUNNING)
+LAST = Step(answer=FinalAnswer(), job_state=JobState.JOB_STATE_SUCCEEDED)
+
+
+class ToldLoop:
+    """Stores a thought, waits for leave, stores the answer."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.leave = asyncio.Event()
+        self.began: asyncio.Queue[str] = asyncio.Queue()
+
+    async def run(self, view: JobView) -> None:
+        await self.journal.append(view.job_id, view.attempt, THOUGHT)
+        self.began.put_nowait(view.job_id)
+        await self.leave.wait()
+        await self.journal.append(view.job_id, view.attempt, LAST)
+
+
+class World:
+    """Workers over a journal in a file."""
+
+    def __init__(self, engine: AsyncEngine, settings: dict[str, Any]) -> None:
+        self.engine = engine
+        self.tails = Tails()
+        self.journal = Journal(engine, self.tails)
+        self.loop = ToldLoop(self.journal)
+        self.workers = Workers(self.journal, self.loop, **settings)  # type: ignore[arg-type]  # the seam is run()
+
+    async def enqueue(self, request_id: str = "", **spec: Any) -> Job:
+        made = JobSpec(inputs=[FileRef(file_id="file_" + "0" * 26)], **spec)
+        return await self.workers.enqueue("local", request_id, made)
+
+    async def ended(self, job_id: str) -> Job:
+        """The job, once it has ended."""
+        with self.tails.follow(job_id) as grown:
+            while True:
+                grown.clear()
+                job = await self.journal.get("local", job_id)
+                if job.HasField("end_time"):
+                    return job
+                await grown.wait()
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Open:
+    """Opens the world of one file, again and again."""
+
+    @asynccontextmanager
+    async def world(*, recover: bool = False, **settings: Any) -> AsyncIterator[World]:
+        async with (
+            asyncio.timeout(30),
+            open_database(tmp_path / "orchestrator.sqlite", MIGRATIONS) as engine,
+        ):
+            made = World(engine, {"count": 1, "queue_size": 2, "job_deadline_s": 60.0} | settings)
+            try:
+                if recover:
+                    await made.workers.recover()
+                yield made
+            finally:
+                await made.workers.close()
+
+    return world
+
+
+async def test_many_at_once_take_exactly_the_places_there_are(opened):
+    async with opened() as it:
+        outcomes = await asyncio.gather(*(it.enqueue() for _ in range(20)), return_exceptions=True)
+        taken = [outcome for outcome in outcomes if isinstance(outcome, Job)]
+        assert len(taken) == 3
+        assert [type(outcome) for outcome in outcomes if not isinstance(outcome, Job)] == [Overloaded] * 17
+        jobs, _ = await it.journal.page("local", 50, "")
+        assert len(jobs) == 3
+        it.loop.leave.set()
+        for job in taken:
+            assert (await it.ended(job.job_id)).state == JobState.JOB_STATE_SUCCEEDED
+
+
+async def test_the_same_request_many_times_at_once_is_one_job_also_when_the_queue_is_full(opened):
+    async with opened(queue_size=1) as it:
+        jobs = await asyncio.gather(*(it.enqueue("once") for _ in range(10)))
+        assert len({job.job_id for job in jobs}) == 1
+        await it.enqueue("another")
+        with pytest.raises(Overloaded, match="1 jobs are waiting"):
+            await it.enqueue("a third")
+        assert (await it.enqueue("once")).job_id == jobs[0].job_id
+
+
+async def test_a_cancelled_job_frees_its_place_in_the_queue(opened):
+    async with opened(queue_size=1) as it:
+        await it.enqueue()
+        waiting = await it.enqueue()
+        with pytest.raises(Overloaded):
+            await it.enqueue()
+        await it.workers.cancel(waiting)
+        assert (await it.ended(waiting.job_id)).state == JobState.JOB_STATE_CANCELLED
+        await it.enqueue()
+
+
+async def test_a_caller_that_leaves_while_its_job_is_recorded_leaves_a_job_that_is_worked_on(opened):
+    async with opened() as it:
+        asking = asyncio.create_task(it.enqueue("left"))
+        while not (await it.journal.page("local", 1, ""))[0]:
+            asking.cancel()
+        assert await it.loop.began.get() == (await it.enqueue("left")).job_id
+
+
+async def test_waiting_counts_against_the_deadline(opened):
+    async with opened() as it:
+        first = await it.enqueue()
+        assert await it.loop.began.get() == first.job_id
+        spec = JobSpec()
+        spec.deadline.FromMilliseconds(300)
+        late = await it.ended((await it.enqueue(deadline=spec.deadline)).job_id)
+        assert late.incident.kind == KINDS.INCIDENT_KIND_BUDGET_SPENT
+        assert late.incident.summary == "the job ran out of time before its turn came"
+        assert late.attempt == 0
+
+
+async def test_every_waiting_job_is_taken_up_after_a_restart_even_when_the_queue_has_become_smaller(opened):
+    async with opened(queue_size=5) as it:
+        jobs = [await it.enqueue() for _ in range(6)]
+        assert await it.loop.began.get() == jobs[0].job_id
+    async with opened(queue_size=1, recover=True) as it:
+        it.loop.leave.set()
+        ends = [await it.ended(job.job_id) for job in jobs]
+    assert ends[0].incident.kind == KINDS.INCIDENT_KIND_WORKER_LOST
+    assert [job.state for job in ends[1:]] == [JobState.JOB_STATE_SUCCEEDED] * 5
+
+
+async def test_a_job_whose_records_are_refused_ends_as_soon_as_they_are_taken_again(opened, monkeypatch):
+    monkeypatch.setattr(workers_module, "STORAGE_RETRY_S", 0.01)
+    refused = asyncio.Event()
+    monkeypatch.setattr(workers_module.log, "error", lambda *_, **__: refused.set())
+    async with opened() as it:
+        job = await it.enqueue()
+        await it.loop.began.get()
+        await _pragma(it.engine, "query_only=ON")
+        it.loop.leave.set()
+        await refused.wait()
+        assert (await it.journal.get("local", job.job_id)).state == JobState.JOB_STATE_RUNNING
+        await _pragma(it.engine, "query_only=OFF")
+        ended = await it.ended(job.job_id)
+    assert ended.incident.kind == KINDS.INCIDENT_KIND_STORAGE_FAILED
+    assert ended.incident.diagnosis == "the database refused: attempt to write a readonly database"
+    assert ended.incident.HasField("create_time")
+
+
+async def _pragma(engine: AsyncEngine, setting: str) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text(f"PRAGMA {setting}"))
+
+
+async def test_jobs_cut_off_at_any_moment_leave_logs_without_a_gap(opened):
+    async with opened(count=4, queue_size=100) as it:
+        it.loop.leave.set()
+        jobs = [await it.enqueue() for _ in range(40)]
+        for index, job in enumerate(jobs):
+            if index % 2:
+                await it.workers.cancel(job)
+        for job in jobs:
+            ended = await it.ended(job.job_id)
+            steps = await it.journal.steps(job.job_id, 0, 100)
+            assert [step.sequence for step in steps] == list(range(1, ended.last_sequence + 1))
+            assert steps[-1].job_state == ended.state
+            assert sum(step.job_state in (5, 6, 7) for step in steps) == 1
