@@ -104,6 +104,10 @@ def load_image(data: bytes, limits: ImageLimits) -> UprightImage:
     if media_type == "image/webp":
         # Pillow allocates the whole canvas while opening, so WEBP's size is read here first.
         _refuse_too_many(*_webp_size(data), limits)
+    if media_type == "image/png" and data[12:16] == b"IHDR" and len(data) >= 24:
+        # Pillow reads on to the pixels before it tells a size, and stumbles where a header alone came.
+        width, height = struct.unpack(">II", data[16:24])
+        _refuse_too_many(width, height, limits)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on EXIF oddities and Pillow's own bomb limit; ours is checked below
         try:

@@ -78,7 +78,7 @@ class Ink:
 
 def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     """Return the ink of an image, uint8 [h, w, 3]."""
-    strength, contrast = _strength(rgb)
+    strength, contrast, edges = _strength(rgb)
     nearby = cv2.dilate(strength, np.ones((9, 9), np.uint8))
     threshold = np.maximum(_LEAST_STRENGTH, (nearby * _RELATIVE_STRENGTH).astype(np.uint8))
     solid = (strength > threshold).astype(np.uint8)
@@ -98,9 +98,11 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     # A short stroke at a rule is the tick of an axis, not the minus sign of its label.
     touches_rule = np.bincount(labels[cv2.dilate(rules, np.ones((7, 7), np.uint8)) > 0], minlength=count) > 0
     is_dash = (height <= 3) & (width > height) & (fill >= 0.8) & _repeats(y, height, width)
-    # What is left of a gridline between two bars.
+    # What is left of a gridline between two bars: flat, in the row of a rule, at the edge of a fill.
     has_rule = np.asarray(rules.max(axis=1) > 0)
-    is_rest = (height <= 3) & (width >= 3 * height) & (fill >= 0.8) & has_rule[np.minimum(y, len(rules) - 1)]
+    at_edge = np.bincount(labels[cv2.dilate(edges.astype(np.uint8), square) > 0], minlength=count) > 0
+    is_flat = (height <= 3) & (width >= 3 * height) & (fill >= 0.8)
+    is_rest = is_flat & at_edge & has_rule[np.minimum(y, len(rules) - 1)]
     is_end = (area <= 3) & (np.bincount(labels[cv2.dilate(rules, square) > 0], minlength=count) > 0)  # of a rule
     is_tick = is_end | (touches_rule & (short <= 3) & (long <= 12) & (long >= 2 * short))  # a point is square
     is_glyph = (
@@ -109,7 +111,7 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
         & (width <= 12 * height)
         & (height <= 14 * width)
         & ~is_rest
-        & (fill >= 0.08)
+        & ((fill >= 0.12) | ((short <= 12) & (fill >= 0.08)))
         & ~((fill < 0.22) & (long > 30) & (width > 1.6 * height))  # a stretch of a curve
         & ~is_blob
         & ~is_tick
@@ -130,8 +132,11 @@ def _repeats(y: NDArray[np.int32], height: NDArray[np.int32], width: NDArray[np.
     return np.asarray(counts[index.ravel()] >= _DASHES_OF_A_RULE, np.bool_)
 
 
-def _strength(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return (ink, contrast): the distance from the background, first without and then with the edges of fills."""
+def _strength(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return (ink, contrast, edges), each [h, w].
+
+    Contrast is the distance from the background; ink is that without the edges of fills, whose places are the third.
+    """
     square = np.ones((3, 3), np.uint8)
     spread = cv2.subtract(cv2.dilate(rgb, square), cv2.erode(rgb, square)).max(axis=2)
     flat = (spread <= _FLAT_RANGE).astype(np.uint8)
@@ -166,12 +171,12 @@ def _strength(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uin
     off_blend = np.abs(offset - share[:, None] * way).max(axis=1)
     strength = contrast.copy()
     strength[is_edge] = np.minimum(contrast[is_edge], off_blend.astype(np.uint8))
-    return strength, contrast
+    return strength, contrast, np.asarray(is_edge, np.bool_)
 
 
 def find_rules(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the pixels (1, others 0) of the long thin straight lines of an image: (horizontal, vertical)."""
-    _, contrast = _strength(rgb)
+    _, contrast, _ = _strength(rgb)
     solid = (contrast > _LEAST_STRENGTH).astype(np.uint8)
     return _horizontal_rules(solid), np.ascontiguousarray(_horizontal_rules(np.ascontiguousarray(solid.T)).T)
 
