@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from cli.errors import CommandFailed, ExitCode
+from cli.errors import CommandFailed
 from loupe.files.v1.files_pb2 import DeleteFileRequest, DownloadFileRequest, UploadFileRequest
 from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
@@ -91,12 +91,9 @@ class Connection:
         return content
 
     async def forget(self, ref: FileRef) -> None:
-        """Delete a stored file of ours; that it is not there any more is fine."""
-        try:
+        """Delete a stored file of ours. That it can't be deleted now is no failure of what it was stored for."""
+        with suppress(grpc.aio.AioRpcError):
             await self.file_service.DeleteFile(DeleteFileRequest(file_id=ref.file_id), metadata=self.metadata)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
 
 
 @asynccontextmanager
@@ -150,8 +147,7 @@ def failure(error: grpc.aio.AioRpcError, about: str = "") -> CommandFailed:
         told = "the mesh does not answer: `loupe status` says how it is"
     elif error.code() is grpc.StatusCode.UNAUTHENTICATED:
         told = f"{told}: is the mesh running with another LOUPE_HOME?"
-    code = ExitCode.FAILED
-    return CommandFailed(f"{about}: {told}" if about else told, code)
+    return CommandFailed(f"{about}: {told}" if about else told)
 
 
 def _detail(error: grpc.aio.AioRpcError, target: Any) -> Any:

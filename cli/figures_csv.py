@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 
-from loupe.type.v1.figure_pb2 import AxisDimension, Cell, Chart, Figure, Origin, Series, Table, Value
+from loupe.type.v1.figure_pb2 import AxisDimension, Cell, Chart, ChartType, Figure, Origin, Series, Table, Value
 
 _MEASURED_DIGITS = 4
 """Significant digits of a value measured on a mark: half a pixel of a plot 500 pixels high is a thousandth of it."""
@@ -52,6 +52,24 @@ def _plain(number: float, digits: int) -> str:
 
 
 def _chart_rows(chart: Chart) -> list[list[str]]:
+    if chart.type == ChartType.CHART_TYPE_SCATTER and len(chart.series) > 1:
+        return _group_rows(chart)
+    return _label_rows(chart)
+
+
+def _group_rows(chart: Chart) -> list[list[str]]:
+    """Return a row for each point of a scatter plot: its series, x and y. Groups seldom share an x to be joined on."""
+    titles = {axis.dimension: _line(axis.title) for axis in chart.axes}
+    x_title, y_title = titles.get(AxisDimension.AXIS_DIMENSION_X), titles.get(AxisDimension.AXIS_DIMENSION_Y)
+    rows = [
+        [_line(series.name), number_text(point.x), number_text(point.y)]
+        for series in chart.series
+        for point in series.points
+    ]
+    return [["", x_title or "x", y_title or "y"], *rows]
+
+
+def _label_rows(chart: Chart) -> list[list[str]]:
     """Return a row for each label, in the order of the series, and a column for each series."""
     titles = {axis.dimension: axis.title for axis in chart.axes}
     header = ["", *(series.name or titles.get(_value_axis(series), "") or _UNNAMED for series in chart.series)]

@@ -89,9 +89,9 @@ def status(as_json: bool) -> ExitCode:
     "-n", "count", default=50, show_default=True, type=click.IntRange(0), help="How many lines to begin with."
 )
 def logs(server: str | None, follow: bool, count: int) -> ExitCode:
-    """Print what the servers logged: of one SERVER, or of all in order of time.
+    """Print what the servers logged.
 
-    Lines are readable in a terminal and JSON when piped.
+    Of one SERVER, or of all in order of time. Lines are readable in a terminal and JSON in a pipe.
 
     \b
     Example:
@@ -120,7 +120,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, 
 )
 @_JSON
 def analyze(image: tuple[Path, ...], question: str | None, out: Path, as_json: bool) -> ExitCode:
-    """Answer a question about each IMAGE, and keep the data, the code and the evidence.
+    """Answer a question about each IMAGE. Keeps the data, the code and the evidence.
 
     Starts the mesh where none is running. Exit code: 0 answered, 1 failed, 2 wrong usage, 3 the picture does not hold
     the answer, 130 cancelled.
@@ -146,7 +146,7 @@ def analyze(image: tuple[Path, ...], question: str | None, out: Path, as_json: b
     help="Folder of the CSV files: DIR/STEM.csv for each image, STEM-2.csv for its second figure.",
 )
 def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
-    """Write the data of each IMAGE as CSV: the first row is the header, the first column holds the labels.
+    """Write the data of each IMAGE as CSV. The first row is the header, the first column holds the labels.
 
     Starts the mesh where none is running. Exit code: 0 every image gave data, 1 an image failed, 2 wrong usage,
     3 an image had nothing to read.
@@ -258,6 +258,10 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except OSError as error:
+        # Of this machine, not of ours: a full disk, a folder that may not be written to.
+        click.echo(f"loupe: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
         return ExitCode.FAILED
     except Exception as error:
         click.echo(f"loupe: internal error: {type(error).__name__}: {error} ({_keep_traceback()})", err=True)

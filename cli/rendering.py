@@ -53,18 +53,23 @@ class TextLines:
     def __init__(self, console: Console | None = None) -> None:
         # Long lines are the terminal's to wrap; nothing in a text is markup, and no number needs a colour.
         self._console = console or Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._heading: tuple[tuple[str, str], ...] = ()
         self._status: Status | None = None
         self._action: Action | None = None
         self._since: Timestamp | None = None
 
     def begin(self, title: str, question: str) -> None:
-        """Print whom the following lines are about."""
+        """Remember whom the job is about; an image that is refused never becomes a job."""
         asked = wording.plain(question)
-        self._line((title, "bold"), (f": {asked}" if asked else "", ""))
-        self._wait("waiting for a place")
+        self._heading = ((title, "bold"), (f": {asked}" if asked else "", ""))
+        self._wait("sending the picture")
 
     def show(self, response: RunJobResponse | WatchJobResponse) -> None:
         """Print what a message says; a heartbeat says nothing."""
+        if self._heading:
+            self._line(*self._heading)
+            self._heading = ()
+            self._wait("waiting for a place")
         if not response.HasField("step"):
             return
         step = response.step
@@ -122,7 +127,7 @@ class TextLines:
         if not self._console.is_terminal:
             return
         if self._status is None:
-            self._status = self._console.status(Text(doing), spinner="dots")
+            self._status = self._console.status(Text(f"{doing} …"), spinner="dots")
             self._status.start()
         else:
             self._status.update(Text(f"{doing} …"))

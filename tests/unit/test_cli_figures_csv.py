@@ -84,6 +84,17 @@ def test_a_scatter_plot_has_a_row_for_each_point() -> None:
     assert to_csv(chart(dots, y_title="Deflection (mm)")) == ",Deflection (mm)\n6.7,11.4\n7.4,14.3\n7.4,17\n"
 
 
+def test_a_scatter_plot_of_several_groups_names_the_group_of_each_point() -> None:
+    harbor, fjord = Series(name="Harbor"), Series(name="Fjord")
+    harbor.points.add(label="47", x=value(47.04), y=value(25.9))
+    fjord.points.add(label="14", x=value(14), y=value(4.7))
+    figure = chart(harbor, fjord, y_title="Deflection (mm)")
+    figure.chart.type = ChartType.CHART_TYPE_SCATTER
+    figure.chart.axes[0].title = ""
+
+    assert to_csv(figure) == ",x,Deflection (mm)\nHarbor,47.04,25.9\nFjord,14,4.7\n"
+
+
 def test_a_value_that_could_not_be_read_is_an_empty_cell() -> None:
     gap = Series(name="Sales", points=[DataPoint(label="Jan", y=Value()), DataPoint(label="Feb", y=value(2))])
 
