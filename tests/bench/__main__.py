@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.bench import overhead, whole_job
+from tests.bench import bad_input, overhead, whole_job
 from tests.bench.table import print_table
 from tests.bench.world import world
 
@@ -19,6 +19,7 @@ async def main() -> int:
             *await overhead.critic(it),
             *await overhead.sandbox(it),
             *await whole_job.jobs(it),
+            *await bad_input.bad_input(it),
         ]
     print_table(rows)
     return 0

@@ -8,8 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ async def world() -> AsyncIterator[World]:
         rows = [Row("`loupe up`, until all serve", f"{time.perf_counter() - began:.1f} s")]
         key = KeyFolder(home / "keys").api_key()
         await asyncio.sleep(IDLE_S)  # idle means after the start's own work
-        rows += _memory(env)
+        rows += _memory(home)
         direct = {
             name: channel_with_key(f"unix:{home}/run/{name}.sock", key) for name in ("files", "critic", "sandbox")
         }
@@ -74,17 +74,29 @@ async def _loupe(env: dict[str, str], *arguments: str) -> None:
         raise SystemExit(f"loupe {' '.join(arguments)} failed")
 
 
-def _memory(env: dict[str, str]) -> list[Row]:
-    """PSS of every process that carries the mesh's home in its environment."""
-    by_name: dict[str, float] = {}
+def resident_mib(home: Path) -> float:
+    """Return the resident memory of a mesh, all processes added up."""
+    total = 0.0
+    for process in _processes(home):
+        with suppress(psutil.Error):  # it may have ended
+            total += process.memory_info().rss / 2**20
+    return total
+
+
+def _processes(home: Path) -> Iterator[psutil.Process]:
+    """Yield every process that carries the mesh's home in its environment."""
     for process in psutil.process_iter():
-        try:
-            if process.environ().get("LOUPE_HOME") != env["LOUPE_HOME"]:
-                continue
+        with suppress(psutil.Error):
+            if process.environ().get("LOUPE_HOME") == str(home):
+                yield process
+
+
+def _memory(home: Path) -> list[Row]:
+    by_name: dict[str, float] = {}
+    for process in _processes(home):
+        with suppress(psutil.Error):
             name = _name(process.cmdline())
             by_name[name] = by_name.get(name, 0) + process.memory_full_info().pss / 2**20
-        except psutil.Error:
-            continue
     parts = ", ".join(f"{name} {size:.0f}" for name, size in sorted(by_name.items(), key=lambda item: -item[1]))
     return [Row("PSS of the whole idle tree", f"{sum(by_name.values()):.0f} MiB", parts)]
 
