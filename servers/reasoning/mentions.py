@@ -8,9 +8,10 @@ from typing import Literal
 
 from servers.reasoning.colors import COLOR_NAMES, SHADES, named_series
 from servers.reasoning.grid import Grid
-from servers.reasoning.lexicon import GRAMMAR_LABELS, KNOWN, MARKS, TIME_NOUNS, TOTALS
+from servers.reasoning.lexicon import CARDINALS, GRAMMAR_LABELS, KNOWN, MARKS, TIME_NOUNS, TOTALS
 from servers.reasoning.times import are_times, in_time_order, year_of
-from servers.reasoning.words import Word, is_same, split
+from servers.reasoning.vocabulary import Vocabulary
+from servers.reasoning.words import MONTHS, Word, split
 
 Dimension = Literal["series", "category"]
 Owner = Literal["series", "category", "text"]
@@ -66,6 +67,7 @@ class _Finder:
         if not grid.is_single:
             self.names += [("series", name, _keys(name)) for name in grid.series]
         self.names += [("category", name, _keys(name)) for name in grid.categories]
+        self.vocabulary = Vocabulary(key for _, _, keys in self.names for key in keys)
 
     def _take(self, dimension: Owner, names: tuple[str, ...], start: int, end: int) -> None:
         self.found.append(Mention(dimension, names, start, end))
@@ -74,12 +76,20 @@ class _Finder:
     def find_whole(self, exact: bool) -> None:
         """Find names all of whose words stand in the question, in order, the longest first."""
         taken = {(mention.dimension, name) for mention in self.found for name in mention.names}
+        places: dict[str, list[int]] = {}
+        for place, word in enumerate(self.words):
+            for key in self._keys_of(word, exact):
+                places.setdefault(key, []).append(place)
         for dimension, name, keys in sorted(self.names, key=lambda entry: -len(entry[2])):
             if exact or (dimension, name) not in taken:
-                for start in range(len(self.words)):
+                for start in places.get(keys[0], ()):
                     end = self._match(keys, start, exact)
                     if end and self._is_meant(keys, name, start, end):
                         self._take(dimension, (name,), start, end)
+
+    def _keys_of(self, word: Word, exact: bool) -> frozenset[str]:
+        """Return the keys that a word may be; a word of grammar is never a slip for another."""
+        return frozenset({word.key}) if exact or word.key in KNOWN else self.vocabulary.like(word.key)
 
     def _match(self, keys: list[str], start: int, exact: bool) -> int | None:
         place = start
@@ -88,10 +98,7 @@ class _Finder:
                 index and place < len(self.words) and self.words[place].key in _JOINTS and self.words[place].key != key
             ):
                 place += 1
-            if place >= len(self.words) or not self.free[place]:
-                return None
-            word = self.words[place]
-            if word.key != key and (exact or word.key in KNOWN or not is_same(word.key, key)):
+            if place >= len(self.words) or not self.free[place] or key not in self._keys_of(self.words[place], exact):
                 return None
             place += 1
         return place
@@ -141,6 +148,15 @@ class _Finder:
         if not categories:
             return
         timed = in_time_order(categories) if are_times(categories) else categories
+        for place, word in enumerate(self.words[:-2]):
+            count = CARDINALS.get(self.words[place + 1].key, int(self.words[place + 1].number or 0))
+            noun = self.words[place + 2].key
+            ordered = timed if noun in TIME_NOUNS else categories
+            if noun in TIME_NOUNS | MARKS and 1 < count < len(ordered) and all(self.free[place : place + 2]):
+                if word.key in _FIRST:
+                    self._take("category", tuple(ordered[:count]), place, place + 3)
+                elif word.key in _LAST | {"past"}:
+                    self._take("category", tuple(ordered[-count:]), place, place + 3)
         for place, word in enumerate(self.words[:-1]):
             after = self.words[place + 1].key
             is_time = after in TIME_NOUNS
@@ -156,32 +172,35 @@ class _Finder:
 
     def find_parts(self) -> None:
         """Find names that one of their words tells from all others: "petrol" for "Medium car (petrol)"."""
-        for dimension in ("series", "category"):
+        dimensions: tuple[Owner, ...] = ("series", "category")
+        for dimension in dimensions:
             taken = {name for mention in self.found if mention.dimension == dimension for name in mention.names}
-            wholes = {name for kind, name, keys in self.names if kind == dimension and TOTALS & set(keys)}
-            taken |= wholes
-            entries = [(name, keys) for kind, name, keys in self.names if kind == dimension and name not in taken]
-            for start, end, name in list(self._parts(entries, self._all_keys(dimension))):
-                if all(self.free[start:end]):
-                    self._take("series" if dimension == "series" else "category", (name,), start, end)
+            keys_of = {name: keys for kind, name, keys in self.names if kind == dimension}
+            for place, name in list(self._parts(keys_of)):
+                if name not in taken and not TOTALS & set(keys_of[name]) and self.free[place]:
+                    self._take(dimension, (name,), place, place + 1)
 
-    def _all_keys(self, dimension: str) -> list[tuple[str, list[str]]]:
-        return [(name, keys) for kind, name, keys in self.names if kind == dimension]
-
-    def _parts(
-        self, entries: list[tuple[str, list[str]]], everything: list[tuple[str, list[str]]]
-    ) -> Iterator[tuple[int, int, str]]:
+    def _parts(self, keys_of: dict[str, list[str]]) -> Iterator[tuple[int, str]]:
+        owners_of: dict[str, list[str]] = {}
+        for name, keys in keys_of.items():
+            for key in set(keys):
+                owners_of.setdefault(key, []).append(name)
+        years = {int(word.text) for word in self.words if word.is_year}
         about = {word.key for text in self.grid.texts for word in split(text)}
+        present = frozenset().union(*(self.vocabulary.like(word.key) for word in self.words))
         for place, word in enumerate(self.words):
-            if not self.free[place] or word.key in KNOWN or len(word.key) < 3 or word.is_year:
+            is_month = word.key in MONTHS and (word.key != "may" or word.is_capital)
+            if not self.free[place] or (word.key in KNOWN and not is_month) or len(word.key) < 3 or word.is_year:
                 continue
-            owners = [name for name, keys in everything if any(is_same(word.key, key) for key in keys)]
-            own = [(name, keys) for name, keys in entries if name in owners]
-            if len(own) == 1 and len(owners) == 1 and (word.key not in about or word.is_capital):
-                name, keys = own[0]
-                present = [key for key in keys if any(is_same(other.key, key) for other in self.words)]
-                if word.is_capital or len(present) >= 0.3 * len(keys):
-                    yield place, place + 1, name
+            owners = list(
+                dict.fromkeys(one for key in self.vocabulary.like(word.key) for one in owners_of.get(key, ()))
+            )
+            if is_month and len(owners) > 1:
+                owners = [name for name in owners if year_of(name) in years]
+            if len(owners) == 1 and (word.key not in about or word.is_capital):
+                keys = keys_of[owners[0]]
+                if word.is_capital or len([key for key in keys if key in present]) >= 0.3 * len(keys):
+                    yield place, owners[0]
 
 
 def _keys(name: str) -> list[str]:

@@ -33,6 +33,8 @@ _OPENINGS: tuple[tuple[tuple[str, ...], Comparison.ValueType], ...] = (
     (("≤",), _LE),
 )
 _BEFORE_A_TIME = frozenset({"in", "during", "year", "since", "from", "until", "before", "after", "for", "by"})
+# Of a whole, in percent.
+_PARTS = {"half": 50.0, "quarter": 25.0}
 _FILLERS = frozenset({"than", "then", "the", "a", "an", "of", "value", "mark", "level", "rating", "rate", "to"})
 _FILLERS |= frozenset({"percentage", "approximately", "about", "$", "€", "£", "by"})
 
@@ -89,7 +91,10 @@ def _pair(question: Question, place: int, stop: int) -> tuple[int, int] | None:
 
 def _is_number(question: Question, place: int) -> bool:
     key = question.keys[place]
-    return bool(key) and (question.words[place].number is not None or (key in lex.CARDINALS and key != "one"))
+    is_part = key in _PARTS and "%" in question.grid.units
+    return is_part or (
+        bool(key) and (question.words[place].number is not None or (key in lex.CARDINALS and key != "one"))
+    )
 
 
 def value_at(question: Question, place: int) -> float:
@@ -98,6 +103,8 @@ def value_at(question: Question, place: int) -> float:
     Where the figure counts in that size already ("in millions"), the number is taken as it stands.
     """
     word = question.words[place]
+    if word.number is None and word.key in _PARTS:
+        return _PARTS[word.key]
     number = word.number if word.number is not None else float(lex.CARDINALS[word.key])
     after = question.words[place + 1].key if place + 1 < len(question.words) else ""
     if after in lex.SCALES:
@@ -113,7 +120,8 @@ def free_numbers(question: Question, start: int, stop: int, used: set[int]) -> l
     found = []
     for place in range(start, stop):
         after = question.keys[place + 1] if place + 1 < len(question.keys) else ""
-        if place in used or not question.keys[place] or question.words[place].number is None:
+        is_part = question.keys[place] in _PARTS and _is_number(question, place)
+        if place in used or not ((question.keys[place] and question.words[place].number is not None) or is_part):
             continue
         is_when = question.words[place].is_year and place and question.keys[place - 1] in _BEFORE_A_TIME
         if after not in ("st", "nd", "rd", "th") and not is_when:

@@ -139,7 +139,7 @@ def _cardinal(question: Question, place: int) -> tuple[int, set[int]]:
             return int(number), {other}
     for other in range(max(0, place - 7), place - 1):
         number = _small_count(question, other)
-        is_apart = lex.DIFFERENCE & set(question.keys[other:place])
+        is_apart = lex.DIFFERENCE & set(question.keys[max(0, other - 4) : place])
         if number and not is_apart and question.keys[other + 1] in lex.ITEM_NOUNS | lex.MARKS | question.category_nouns:
             return number, {other}
     return 1, set()

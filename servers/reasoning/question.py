@@ -91,7 +91,7 @@ class Question:
             return False
         for place, key in enumerate(self.keys):
             if key in lex.AUXILIARIES:
-                return True
+                return self.words[place + 1 : place + 2] == [] or self.words[place + 1].key not in ("you", "i", "we")
             if key and key not in _CLAUSE and place > 5:
                 return False
         return False
@@ -129,7 +129,7 @@ class Question:
                 seen_superlative = True
             elif seen_superlative and key in lex.QUALITIES:
                 return True
-            elif key in lex.VALUE_NOUNS or key in lex.DIFFERENCE or (key in lex.MARKS and seen_superlative):
+            elif key in lex.VALUE_NOUNS or key in lex.DIFFERENCE:
                 return False
             elif key in lex.ITEM_NOUNS | self.category_nouns:
                 return seen_superlative
@@ -140,9 +140,9 @@ class Question:
     @cached_property
     def category_nouns(self) -> frozenset[str]:
         """What the figure calls its categories."""
-        return (
-            frozenset(word.key for word in split(self.grid.category_title)) - lex.VALUE_NOUNS - lex.PLAIN - {"entity"}
-        )
+        by = re.findall(r"\b(?:by|per) (\w+)", self.grid.title.lower())
+        words = split(" ".join([self.grid.category_title, *by]))
+        return frozenset(word.key for word in words) - lex.VALUE_NOUNS - lex.PLAIN - {"entity"}
 
     def _nouns_after(self, place: int) -> list[str]:
         found = []

@@ -10,7 +10,8 @@ from servers.reasoning.grid import Grid
 from servers.reasoning.parts import whole_names
 from servers.reasoning.question import Question
 from servers.reasoning.times import year_of
-from servers.reasoning.words import Word, is_same, split
+from servers.reasoning.vocabulary import Vocabulary
+from servers.reasoning.words import Word, split
 
 _CURRENCIES = {"dollar": "$", "usd": "$", "euro": "€", "eur": "€", "pound": "£", "gbp": "£", "yen": "¥", "rupee": "₹"}
 _WHY = (
@@ -32,12 +33,12 @@ def outside_reason(question: Question, surroundings: Sequence[str]) -> str:
     """Return why the question asks for what no reading of the figure can give; empty if it does not."""
     known = _known(question, surroundings)
     asks_why = question.keys[:1] == ["why"] or question.has_phrase(_WHY)
-    if asks_why and not known & {"reason", "cause", "explanation"}:
+    if asks_why and not known.holds({"reason", "cause", "explanation"}):
         return "the figure says how much, not why"
     asks_ahead = question.has(lex.FORECAST) or question.has_phrase(_AHEAD)
-    if asks_ahead and not known & (lex.FORECAST | {"expected"}) and not _named_times(question):
+    if asks_ahead and not known.holds(lex.FORECAST | {"expected"}) and not _named_times(question):
         return "the figure holds what it shows, not a forecast"
-    if question.has_phrase(_ADVICE) and not known & {"should", "recommend"}:
+    if question.has_phrase(_ADVICE) and not known.holds({"should", "recommend"}):
         return "the figure holds numbers, not advice"
     if reason := _conversion(question):
         return reason
@@ -74,10 +75,10 @@ def contents(grid: Grid) -> str:
     return f"the figure has {' and '.join(parts)}"
 
 
-def missing_years(question: Question, known: set[str]) -> list[str]:
+def missing_years(question: Question, known: Vocabulary) -> list[str]:
     """Return the years asked about that the figure has not: neither as a time of its own nor in its texts."""
     if not any(year_of(name) for names in (question.grid.categories, question.grid.series) for name in names):
-        printed = {key for key in known if key.isdigit() and len(key) == 4}
+        printed = known.years()
         strange = [word.text for word in _years(question) if word.key not in known]
         return strange if printed or question.grid.title else []
     return [word.text for word in _years(question) if word.key not in known]
@@ -110,9 +111,9 @@ def _conversion(question: Question) -> str:
     return ""
 
 
-def _known(question: Question, surroundings: Sequence[str]) -> set[str]:
+def _known(question: Question, surroundings: Sequence[str]) -> Vocabulary:
     texts = [*question.grid.texts, *question.grid.series, *question.grid.categories, *surroundings]
-    return {word.key for text in texts for word in split(text)}
+    return Vocabulary(word.key for text in texts for word in split(text))
 
 
 def _named_times(question: Question) -> bool:
@@ -130,13 +131,13 @@ def _content(question: Question) -> list[tuple[int, Word]]:
     ]
 
 
-def _strange_names(question: Question, known: set[str]) -> list[str]:
+def _strange_names(question: Question, known: Vocabulary) -> list[str]:
     """Return the proper names of the question that the figure prints nowhere, neighbours joined."""
     names: list[tuple[int, str]] = []
     in_capitals = all(word.is_capital for word in question.words if len(word.text) > 3)
     for place, word in _content(question):
         is_proper = word.is_capital and place > 0 and not in_capitals
-        if is_proper and not any(is_same(word.key, key) for key in known):
+        if is_proper and word.key not in known:
             if names and names[-1][0] == place - 1:
                 names[-1] = (place, f"{names[-1][1]} {word.text}")
             else:
@@ -144,7 +145,7 @@ def _strange_names(question: Question, known: set[str]) -> list[str]:
     return [name for _, name in names]
 
 
-def _missing_names(question: Question, known: set[str], surroundings: Sequence[str]) -> list[str]:
+def _missing_names(question: Question, known: Vocabulary, surroundings: Sequence[str]) -> list[str]:
     """Return the names without which the question has no answer here.
 
     A name that the figure does not print may be what the whole figure is about, if the figure has no title and what
@@ -160,7 +161,7 @@ def _missing_names(question: Question, known: set[str], surroundings: Sequence[s
     open_dimension = not question.grid.is_single and not question.named("series") and not has_whole
     measured = (question.grid.title, *question.grid.value_titles)
     said = {word.key for text in measured for word in split(text)} - lex.PLAIN
-    overlaps = not said or any(is_same(key, other) for key in question.keys if key for other in said)
+    overlaps = not said or any(key in Vocabulary(said) for key in question.keys if key)
     if has_title or not found or (open_dimension and not _is_ranked(question)):
         return strange
     return [] if overlaps else strange
@@ -170,12 +171,12 @@ def _is_ranked(question: Question) -> bool:
     return question.has(lex.HIGH, lex.LOW, lex.SUM, lex.MEAN, lex.MEDIAN, lex.TREND, lex.RISE, lex.FALL)
 
 
-def _unmatched_measure(question: Question, known: set[str]) -> list[str]:
+def _unmatched_measure(question: Question, known: Vocabulary) -> list[str]:
     """Return the words for what is asked about where none of them stands in a figure that has a title."""
     content = _content(question)
     if not question.grid.title or not 1 <= len(content) <= 2:
         return []
-    if any(is_same(word.key, key) for _, word in content for key in known):
+    if any(word.key in known for _, word in content):
         return []
     nouns = [word.text for place, word in content if _is_noun_place(question, place)]
     return [" ".join(nouns)] if nouns else []

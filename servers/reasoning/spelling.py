@@ -6,24 +6,25 @@ from collections.abc import Sequence
 
 from servers.reasoning import lexicon as lex
 from servers.reasoning.grid import Grid
-from servers.reasoning.words import Word, edit_distance, is_same, split
+from servers.reasoning.vocabulary import Vocabulary
+from servers.reasoning.words import Word, edit_distance, split
 
 _SHORTEST = 5
 
 
 def spelled(words: Sequence[Word], grid: Grid) -> list[Word]:
     """Return the words, each unknown one replaced by the only known word that is one slip away from it."""
-    known = {
-        word.key for text in (*grid.texts, *grid.series, *grid.categories, *grid.text_columns) for word in split(text)
-    }
-    return [word if _is_fine(word, known) else _corrected(word) for word in words]
+    texts = (*grid.texts, *grid.series, *grid.categories, *grid.text_columns)
+    known = Vocabulary(word.key for text in texts for word in split(text))
+    grammar = Vocabulary(key for key in lex.KNOWN if len(key) >= _SHORTEST)
+    return [word if _is_fine(word, known) else _corrected(word, grammar) for word in words]
 
 
-def _is_fine(word: Word, known: set[str]) -> bool:
+def _is_fine(word: Word, known: Vocabulary) -> bool:
     is_short = len(word.key) < _SHORTEST or word.number is not None
-    return is_short or word.key in lex.KNOWN or any(is_same(word.key, key) for key in known)
+    return is_short or word.key in lex.KNOWN or word.key in known
 
 
-def _corrected(word: Word) -> Word:
-    near = [key for key in lex.KNOWN if len(key) >= _SHORTEST and edit_distance(word.key, key, 1) <= 1]
+def _corrected(word: Word, grammar: Vocabulary) -> Word:
+    near = [key for key in grammar.like(word.key) if edit_distance(word.key, key, 1) <= 1]
     return Word(near[0], near[0]) if len(near) == 1 else word

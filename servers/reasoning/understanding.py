@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loupe.reasoning.v1.analysis_pb2 import Analysis, Operation
+from loupe.reasoning.v1.analysis_pb2 import ANSWER_FORM_BOOLEAN, OPERATION_KIND_TREND, Analysis, Operation
 from loupe.type.v1.figure_pb2 import Figure
 from servers.reasoning import lexicon as lex
 from servers.reasoning.grid import grid_of
@@ -71,13 +71,19 @@ def _of_one(question: Question, surroundings: Sequence[str]) -> Analysis | Refus
         return Refusal(f"{reason}; {contents(question.grid)}")
     for rule in RULES:
         operation = rule(question)
-        if operation is not None:
-            notes = assumptions(question, surroundings)
-            return Analysis(question=question.text, operations=[operation], assumptions=notes)
+        if operation is None:
+            continue
+        is_verdict = operation.form == ANSWER_FORM_BOOLEAN or operation.kind == OPERATION_KIND_TREND
+        if question.is_boolean and not is_verdict:
+            break
+        notes = assumptions(question, surroundings)
+        return Analysis(question=question.text, operations=[operation], assumptions=notes)
     if question.has(lex.DESCRIBE) or question.has_phrase(
         r"\bwhat (does|do|is|are) .*\b(show|about|data|chart|graph|figure)\b"
     ):
         return Analysis(question=question.text, operations=[reading.describe(question.grid.figure_id)])
+    if question.is_boolean:
+        return Refusal(f"it is not clear what is to be held against what; {contents(question.grid)}")
     return Refusal(f"the question names nothing that stands in the figure; {contents(question.grid)}")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from loupe.reasoning.v1 import analysis_pb2 as plan
-from loupe.reasoning.v1.analysis_pb2 import Filter, Operand, Operation
+from loupe.reasoning.v1.analysis_pb2 import Filter, Operand, Operation, Selection
 from servers.reasoning import lexicon as lex
-from servers.reasoning.parts import Part, only, operand_of, read_part, selection_of, subject_of
+from servers.reasoning.parts import Part, only, operand_of, read_part, selection_of, subject_of, whole_names
 from servers.reasoning.question import Question
 from servers.reasoning.times import are_times
 from servers.reasoning.words import split as _split
@@ -16,10 +16,18 @@ _COUNTS = (
 )
 
 
+_SHOWN = (
+    r"\bhow many \w+( \w+)? (are|is|were|does the \w+) (shown|displayed|listed|there|included|represented|in the)\b"
+    r"|\bhow many \w+ does the \w+ (show|have|contain|list)\b"
+)
+
+
 def find_count(question: Question) -> Operation | None:
     """Return the count asked for; None where "how many" asks for a value ("how many students in 2019")."""
     if not question.has_phrase(_COUNTS):
         return None
+    if pair := paired_selection(question):
+        return Operation(kind=plan.OPERATION_KIND_COUNT, operands=[Operand(selection=pair)])
     part = read_part(question)
     many = next((place for place, key in enumerate(question.keys) if key in ("many", "number", "count")), 0)
     counted = _is_of_items(question, many)
@@ -68,6 +76,29 @@ def compared_filter(question: Question, part: Part) -> list[Filter]:
     return []
 
 
+def paired_selection(question: Question) -> Selection | None:
+    """Return the categories where one series beats another: "is the female value higher than the male value"."""
+    if question.grid.is_single or question.named("category"):
+        return None
+    for place, key in enumerate(question.keys):
+        if key not in lex.MORE | lex.FEWER:
+            continue
+        own, other = question.named("series", 0, place), question.named("series", place)
+        if len(own) == 0 and len(other) == 2:
+            own, other = other[:1], other[1:]
+        if len(own) == len(other) == 1 and own != other:
+            comparison = plan.COMPARISON_GREATER if key in lex.MORE else plan.COMPARISON_LESS
+            return Selection(
+                figure_id=question.grid.figure_id,
+                series=[*other, *own],
+                subject=plan.SUBJECT_CATEGORIES,
+                combine=plan.AGGREGATE_CHANGE,
+                filters=[Filter(comparison=comparison, threshold=0.0)],
+                excluded_categories=whole_names(question.grid.categories),
+            )
+    return None
+
+
 def _is_of_items(question: Question, many: int) -> bool:
     """Return whether what follows "how many" is items of the figure, not what it measures."""
     following = [
@@ -81,9 +112,9 @@ def _is_of_items(question: Question, many: int) -> bool:
     measured = {word.key for text in question.grid.value_titles for word in _split(text)}
     if noun in measured and noun not in lex.MARKS:
         return False
-    if noun in lex.MARKS | {"color", "colour", "item", "entity"}:
+    if noun in lex.MARKS | {"color", "colour", "item", "entity"} or question.has_phrase(_SHOWN):
         return True
-    named = {word.key for word in _split(question.grid.category_title)}
+    named = question.category_nouns
     return (noun in lex.ITEM_NOUNS or noun in named) and not (
         are_times(question.grid.categories) and question.grid.is_single and noun not in named
     )

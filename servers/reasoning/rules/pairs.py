@@ -99,6 +99,8 @@ def find_ratio(question: Question) -> Operation | None:
     if cue is None and not question.has_phrase(_TIMES):
         return None
     operation = _paired(question, plan.OPERATION_KIND_RATIO, cue)
+    if operation is not None and any(operand.HasField("constant") for operand in operation.operands):
+        return None
     if operation is not None and question.has_phrase(_SECOND_FIRST):
         operation = Operation(kind=operation.kind, operands=reversed(operation.operands))
     if cue is not None and question.wants_label:

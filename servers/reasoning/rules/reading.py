@@ -7,7 +7,7 @@ from loupe.reasoning.v1.analysis_pb2 import Filter, Operand, Operation
 from servers.reasoning import lexicon as lex
 from servers.reasoning.parts import Part, only, operand_of, read_part, selection_of, subject_of
 from servers.reasoning.question import Question
-from servers.reasoning.rules.counting import compared_filter
+from servers.reasoning.rules.counting import compared_filter, paired_selection
 from servers.reasoning.rules.splitting import split_parts
 
 _MADE = {
@@ -69,6 +69,9 @@ def find_by_condition(question: Question) -> Operation | None:
     """Return the items that pass a condition: "which countries are above 30", "in which year did X reach 50"."""
     if not question.wants_label or question.is_boolean:
         return None
+    pair = paired_selection(question) if question.asked_dimension() == "category" else None
+    if pair is not None:
+        return Operation(kind=plan.OPERATION_KIND_LIST, operands=[Operand(selection=pair)], form=plan.ANSWER_FORM_LABEL)
     part = read_part(question)
     filters = part.filters or compared_filter(question, part)
     reaches = question.has_phrase(
@@ -82,7 +85,13 @@ def find_by_condition(question: Question) -> Operation | None:
         return None
     selection = selection_of(question, only(part, filters=filters, constant=None, superlatives=[], aggregates=[]))
     selection.has_twin = has_twin
-    if reaches and question.times and part.constant is not None:
+    if question.times and ((reaches and part.constant is not None) or question.has({"first"})):
+        selection.count = 1
+        if question.time_dimension == "category" and not part.categories and question.times != question.grid.categories:
+            selection.categories.extend(question.times)
+    elif question.has_phrase(r"\bjust (above|over|below|under|more|less)\b"):
+        is_above = filters[0].comparison in (plan.COMPARISON_GREATER, plan.COMPARISON_GREATER_OR_EQUAL)
+        selection.order = plan.ORDER_ASCENDING if is_above else plan.ORDER_DESCENDING
         selection.count = 1
     if not question.grid.is_single and not has_twin:
         asked = question.asked_dimension() or "category"

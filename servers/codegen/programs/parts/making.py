@@ -12,7 +12,7 @@ def total(items: pd.DataFrame) -> pd.DataFrame:
 
 def mean(items: pd.DataFrame) -> pd.DataFrame:
     """Return the average as one item."""
-    return made(items, items["number"].mean(), "the average of", more_decimals=3)
+    return made(items, items["number"].mean(), "the average of", more_decimals=2)
 
 
 def median(items: pd.DataFrame) -> pd.DataFrame:
