@@ -13,7 +13,7 @@ import grpc
 from cli import bundle_folder, images, lifecycle
 from cli.config import Settings
 from cli.connection import Connection, connect, failure
-from cli.errors import CommandFailed, ExitCode, worst
+from cli.errors import CommandFailed, ExitCode, reason_of, worst
 from cli.job_stream import run_job
 from cli.rendering import JobPrinter, JsonLines, TextLines
 from cli.wording import counted
@@ -52,7 +52,7 @@ async def _run_all(
             except grpc.aio.AioRpcError as error:
                 codes.append(_failed(printer, failure(error, images.shown(path)).message))
             except OSError as error:
-                codes.append(_failed(printer, f"{images.shown(path)}: {error.strerror}: {error.filename}"))
+                codes.append(_failed(printer, f"{images.shown(path)}: {reason_of(error)}: {error.filename}"))
     return codes
 
 

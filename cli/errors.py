@@ -43,3 +43,9 @@ class CommandFailed(Exception):
 
 class Cancelled(Exception):
     """Ctrl-C was pressed; what was going on has been told already."""
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Return what the machine says of a failure, as the end of a sentence: "no such file or directory"."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return text[:1].lower() + text[1:]

@@ -15,7 +15,7 @@ from cli import figures_csv, images, lifecycle, wording
 from cli.bundle_folder import write_whole
 from cli.config import Settings
 from cli.connection import Connection, again, connect, failure
-from cli.errors import CommandFailed, ExitCode, worst
+from cli.errors import CommandFailed, ExitCode, reason_of, worst
 from loupe.vision.v1.vision_pb2 import AnalyzeImageRequest, AnalyzeImageResponse
 
 
@@ -63,7 +63,7 @@ async def _read(connection: Connection, path: Path, places: asyncio.Semaphore) -
         except grpc.aio.AioRpcError as error:
             return failure(error)
         except OSError as error:
-            return CommandFailed(error.strerror or str(error))
+            return CommandFailed(reason_of(error))
     return _Read(response, time.monotonic() - started)
 
 
@@ -81,7 +81,7 @@ def _write(path: Path, stem: str, read: _Read | CommandFailed, out: Path, names:
         try:
             write_whole(target, figures_csv.to_csv(figure).encode())
         except OSError as error:
-            click.echo(f"loupe: {images.shown(target)}: {error.strerror}", err=True)
+            click.echo(f"loupe: {images.shown(target)}: {reason_of(error)}", err=True)
             return ExitCode.FAILED
         took = f" ({read.took_s:.1f} s)" if place == 0 else ""
         click.echo(f"{about} … {wording.figure(figure)}{took} → {images.shown(target)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli.errors import CommandFailed, ExitCode
+from cli.errors import CommandFailed, ExitCode, reason_of
 
 MAX_QUESTION_CHARACTERS = 4000
 """As loupe.orchestrator.v1.JobSpec limits it."""
@@ -46,7 +46,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandFailed(f"can't write to {shown(folder)}: {_reason(error)}", ExitCode.USAGE) from None
+        raise CommandFailed(f"can't write to {shown(folder)}: {reason_of(error)}", ExitCode.USAGE) from None
 
 
 def shown(path: Path) -> str:
@@ -80,9 +80,4 @@ def _problem(path: Path) -> str:
         with path.open("rb"):
             return ""
     except (OSError, ValueError) as error:
-        return _reason(error)
-
-
-def _reason(error: OSError | ValueError) -> str:
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return text[:1].lower() + text[1:]
+        return reason_of(error)

@@ -15,7 +15,7 @@ import click
 
 from cli import health, mesh_state, plan, supervisor
 from cli.config import Settings
-from cli.errors import CommandFailed, ExitCode
+from cli.errors import CommandFailed, ExitCode, reason_of
 from cli.health import Health
 from cli.mesh_state import MeshState
 
@@ -95,7 +95,7 @@ def check_port(settings: Settings) -> None:
             probe.bind(("127.0.0.1", settings.port))
         except OSError as error:
             is_taken = error.errno == errno.EADDRINUSE
-            reason = "is taken" if is_taken else f"can't be used ({error.strerror})"
+            reason = "is taken" if is_taken else f"can't be used ({reason_of(error)})"
             raise CommandFailed(f"port {settings.port} {reason}: set LOUPE_PORT to a free one") from None
 
 

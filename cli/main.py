@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.errors import Cancelled, CommandFailed, ExitCode
+from cli.errors import Cancelled, CommandFailed, ExitCode, reason_of
 
 if TYPE_CHECKING:
     from cli.config import Settings
@@ -261,7 +261,7 @@ def run(arguments: list[str]) -> int:
         return ExitCode.FAILED
     except OSError as error:
         # Of this machine, not of ours: a full disk, a folder that may not be written to.
-        click.echo(f"loupe: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
+        click.echo(f"loupe: {error.filename or 'this machine'}: {reason_of(error)}", err=True)
         return ExitCode.FAILED
     except Exception as error:
         click.echo(f"loupe: internal error: {type(error).__name__}: {error} ({_keep_traceback()})", err=True)

@@ -136,6 +136,13 @@ def test_a_defect_of_ours_is_one_line_and_its_traceback_is_kept(
     assert "Traceback" in log.read_text()
 
 
+def test_a_folder_that_can_not_be_used_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("LOUPE_HOME", "/dev/null/loupe")
+
+    assert run(["up", "--detach"]) == 1
+    assert capsys.readouterr().err == "loupe: /dev/null/loupe/run/mesh.json: not a directory\n"
+
+
 def test_logs_are_json_lines_in_a_pipe_and_ordered_by_time(home: Path, capsys) -> None:
     (home / "logs").mkdir()
     lines = [f'{{"time": "2026-11-21T08:00:0{second}.000Z", "message": "m{second}"}}' for second in range(4)]

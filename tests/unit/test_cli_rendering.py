@@ -169,6 +169,15 @@ def test_text_from_a_picture_can_not_steer_the_terminal_and_is_no_markup() -> No
     assert printed(FinalAnswer(answer=answer)) == ["[bold]hi[/bold] [2J :smile: evil"]
 
 
+def test_an_image_that_never_becomes_a_job_is_not_announced() -> None:
+    out = io.StringIO()
+    printer = TextLines(Console(file=out, width=40, soft_wrap=True))
+    printer.begin("coffee.png", "")
+    printer.end("")
+
+    assert out.getvalue() == ""
+
+
 def test_in_a_terminal_what_is_going_on_is_shown_and_cleared() -> None:
     out = io.StringIO()
     printer = TextLines(Console(file=out, width=80, force_terminal=True, soft_wrap=True))
