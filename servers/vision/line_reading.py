@@ -23,6 +23,7 @@ _CLEARLY_BETTER = 0.1
 # Digits and what Tesseract makes of them in small print.
 _LIKE_DIGITS = re.compile(r"[\dOoQDlIi|SsBZzx%$.,()+-]")
 _NUMERIC = re.compile(r"[-+(]?[$€£¥]?\d[\d.,]*\s?[%kKMB)]?")
+_COLON_NUMBER = re.compile(r"[-+(]?[$€£¥]?\d+:\d+\s?[%kKMB)]?")
 _ENDS_AT_POINT = re.compile(r"\d[.,]$")
 # What a minus sign is read as.
 _LEADING_DASH = re.compile(r"^[-=~–—−_•·«“\"'‘]+\s*")
@@ -75,7 +76,7 @@ def read_well(ink: Ink, line: TextLine, angle_deg: int, *, digits_only: bool = F
                 continue
             if (_misses_a_point(ink, best), -best.confidence) > (_misses_a_point(ink, again), -again.confidence):
                 best = again
-    return _with_signs(ink, replace(best, words=tuple(_joined_numbers(best.words))))
+    return _with_signs(ink, _with_points(ink, replace(best, words=tuple(_joined_numbers(best.words)))))
 
 
 def read_once(ink: Ink, line: TextLine, angle_deg: int, *, digits_only: bool = False, zoom: float = 1.0) -> Reading:
@@ -88,14 +89,30 @@ def _misses_a_point(ink: Ink, reading: Reading) -> bool:
     """Tell whether a number was read without the decimal point that stands in its ink: "74%" of "7.4%"."""
     if reading.angle_deg != 0 or not _NUMERIC.fullmatch(reading.text):
         return False
-    height = reading.line.letter_height_px
-    boxes = ink.boxes[reading.line.pieces]
+    low, _ = _dots(ink, reading.line)
+    return low > len(re.findall(r"[.,]", reading.text))
+
+
+def _with_points(ink: Ink, reading: Reading) -> Reading:
+    """Return the reading with a point for each colon of a number whose ink has only the lower dot: "2:5" of "2.5"."""
+    if reading.angle_deg != 0 or not _COLON_NUMBER.fullmatch(reading.text):
+        return reading
+    low, high = _dots(ink, reading.line)
+    if low != 1 or high:
+        return reading
+    return replace(reading, words=tuple(replace(word, text=word.text.replace(":", ".")) for word in reading.words))
+
+
+def _dots(ink: Ink, line: TextLine) -> tuple[int, int]:
+    """Return how many (low, high) dots stand between the letters of an upright line."""
+    height = line.letter_height_px
+    boxes = ink.boxes[line.pieces]
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:].max(axis=0).tolist()
     dots = ink.boxes[ink.marks_near((left, top, right, bottom), height, 0)]
-    is_low = (dots[:, 1] > bottom - 0.5 * height) & (dots[:, 3] <= bottom + 0.3 * height)
     is_inside = (dots[:, 0] > left) & (dots[:, 2] < right) & (dots[:, 2] - dots[:, 0] <= 0.35 * height)
-    return int((is_low & is_inside).sum()) > len(re.findall(r"[.,]", reading.text))
+    is_low = (dots[:, 1] > bottom - 0.5 * height) & (dots[:, 3] <= bottom + 0.3 * height)
+    return int((is_inside & is_low).sum()), int((is_inside & ~is_low).sum())
 
 
 def _joined_numbers(words: Sequence[RawWord]) -> list[RawWord]:

@@ -11,6 +11,9 @@ from servers.vision.numbers import parse_number
 from servers.vision.tables.columns import Column
 from servers.vision.tables.rows import Row, Segment
 
+# Share of a column's text that a heading over it covers. A heading over one column hardly reaches the next.
+_TOUCHED = 0.25
+
 
 @dataclass
 class GridCell:
@@ -124,7 +127,7 @@ def _put_heading(
     touched = [
         index
         for index, (start, end) in enumerate(columns)
-        if min(end, reach.x_max) - max(start, reach.x_min) > 0.4 * min(end - start, reach.width)
+        if min(end, reach.x_max) - max(start, reach.x_min) > _TOUCHED * min(end - start, reach.width)
     ]
     if not touched:
         touched = [_column_of(box.center_x, edges)]
@@ -197,3 +200,32 @@ def _is_under(cell: GridCell, other: GridCell) -> bool:
 
 def _is_ruled_off(above: Row, below: Row, rules: Sequence[PixelBox]) -> bool:
     return any(above.box.center_y < rule.center_y < below.box.center_y for rule in rules)
+
+
+def span_rows(grid: list[list[GridCell]], columns: Sequence[Column], rules: Sequence[PixelBox]) -> list[list[GridCell]]:
+    """Return the grid with labels reaching down over empty places, as far as rules beside them stop short of them."""
+    bands = [union(cell.box for cell in cells) if cells else None for cells in grid]
+    for index in range(len(grid) - 1):
+        upper, lower = bands[index], bands[index + 1]
+        if upper is None or lower is None:
+            continue
+        between = [rule for rule in rules if upper.center_y < rule.center_y < lower.center_y]
+        if not between:
+            continue
+        start = min(rule.x_min for rule in between)
+        free = [column for column, (_, end) in enumerate(columns) if end < start]
+        filled = {cell.column for cell in grid[index + 1]}
+        for column in free:
+            above = _reaching(grid, index, column)
+            if column not in filled and above is not None:
+                above.row_span += 1
+    return grid
+
+
+def _reaching(grid: Sequence[Sequence[GridCell]], row: int, column: int) -> GridCell | None:
+    """Return the one-column cell that covers a place, if any does."""
+    for cells in grid[: row + 1]:
+        for cell in cells:
+            if cell.column == column and cell.column_span == 1 and cell.row <= row < cell.row + cell.row_span:
+                return cell
+    return None

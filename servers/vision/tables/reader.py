@@ -12,7 +12,7 @@ from servers.vision.geometry import PixelBox, union
 from servers.vision.ink import find_rules
 from servers.vision.numbers import parse_number
 from servers.vision.tables.columns import find_columns
-from servers.vision.tables.grid import GridCell, join_wrapped, place
+from servers.vision.tables.grid import GridCell, join_wrapped, place, span_rows
 from servers.vision.tables.messages import table_figure
 from servers.vision.tables.rows import Row, find_rows, letter_height
 from servers.vision.tables.ruled import find_grids, read_grid, rule_boxes
@@ -61,7 +61,7 @@ def _read_block(
     columns = find_columns(rows, height)
     if len(columns) < 2:
         return None
-    grid = join_wrapped(place(rows, columns, rules), rows, rules)
+    grid = span_rows(join_wrapped(place(rows, columns, rules), rows, rules), columns, rules)
     box = union(row.box for row in rows)
     if not _is_table(grid, len(columns)) or _is_picture(rgb, box, words):
         return None
