@@ -84,6 +84,13 @@ def test_a_file_that_could_not_be_written_leaves_nothing(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
 
 
+def test_a_whole_file_replaces_the_one_before(tmp_path: Path) -> None:
+    for content in (b"first", b"second"):
+        write_whole(tmp_path / "data.csv", content)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"data.csv": b"second"}
+
+
 def test_of_several_codes_the_worst_is_kept() -> None:
     assert worst([]) == 0
     assert worst([ExitCode.ANSWERED, ExitCode.UNANSWERABLE]) == 3
