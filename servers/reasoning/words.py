@@ -87,6 +87,8 @@ def is_same(first: str, second: str) -> bool:
     allowed = 2 if longest >= 9 else 1 if longest >= 5 else 0
     if not allowed or abs(len(first) - len(second)) > allowed or first[:1].isdecimal() or second[:1].isdecimal():
         return False
+    if len(set(first) ^ set(second)) > 2 * allowed:  # settles most pairs
+        return False
     return edit_distance(first, second, allowed) <= allowed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from loupe.reasoning.v1 import reasoning_pb2 as pb
 from loupe.type.v1.engine_pb2 import Engine
 from servers.reasoning.planner import next_step
@@ -19,4 +21,5 @@ class BuiltinReasoningEngine:
 
     async def decide(self, goal: pb.Goal, turns: list[pb.Turn]) -> tuple[str, pb.Action]:
         """Return why and what to do next."""
-        return next_step(goal, turns)
+        # A long question against a large figure takes up to a second: the server goes on answering others.
+        return await asyncio.to_thread(next_step, goal, turns)

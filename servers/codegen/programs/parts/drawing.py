@@ -15,11 +15,11 @@ def draw_bars(values: pd.DataFrame, used: list[str], title: str, path: str) -> N
     figure, axes = canvas(title)
     groups = marked(values, used)
     width = 0.8 / max(1, len(groups))
-    for index, (name, colours, group) in enumerate(groups):
+    for index, (_, colours, group) in enumerate(groups):
         places = group["place"] - 0.4 + width * (index + 0.5)
-        axes.bar(places, group["number"], width=width, color=colours, label=shortened(name))
+        axes.bar(places, group["number"], width=width, color=colours)
     label_places(axes, values)
-    save(figure, axes, path, len(groups))
+    save(figure, axes, path, [name for name, _, _ in groups])
 
 
 def draw_horizontal_bars(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
@@ -27,14 +27,14 @@ def draw_horizontal_bars(values: pd.DataFrame, used: list[str], title: str, path
     figure, axes = canvas(title)
     groups = marked(values, used)
     width = 0.8 / max(1, len(groups))
-    for index, (name, colours, group) in enumerate(groups):
+    for index, (_, colours, group) in enumerate(groups):
         places = group["place"] - 0.4 + width * (index + 0.5)
-        axes.barh(places, group["number"], height=width, color=colours, label=shortened(name))
+        axes.barh(places, group["number"], height=width, color=colours)
     names = values["category"].unique()
     step = max(1, -(-len(names) // 25))
     axes.set_yticks(range(0, len(names), step), [shortened(name) for name in names[::step]])
     axes.invert_yaxis()
-    save(figure, axes, path, len(groups))
+    save(figure, axes, path, [name for name, _, _ in groups])
 
 
 def draw_stacked_bars(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
@@ -42,33 +42,33 @@ def draw_stacked_bars(values: pd.DataFrame, used: list[str], title: str, path: s
     figure, axes = canvas(title)
     groups = marked(values, used)
     heights = dict.fromkeys(range(values["category"].nunique()), 0.0)
-    for name, colours, group in groups:
+    for _, colours, group in groups:
         bottoms = [heights[place] for place in group["place"]]
-        axes.bar(group["place"], group["number"], bottom=bottoms, color=colours, label=shortened(name))
+        axes.bar(group["place"], group["number"], bottom=bottoms, color=colours)
         for place, number in zip(group["place"], group["number"], strict=True):
             heights[place] += number
     label_places(axes, values)
-    save(figure, axes, path, len(groups))
+    save(figure, axes, path, [name for name, _, _ in groups])
 
 
 def draw_lines(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
     """Draw a line for each series, with a dot for each value."""
     figure, axes = canvas(title)
     groups = marked(values, used)
-    for index, (name, colours, group) in enumerate(groups):
-        axes.plot(group["place"], group["number"], color=COLOURS[index % len(COLOURS)], label=shortened(name))
+    for index, (_, colours, group) in enumerate(groups):
+        axes.plot(group["place"], group["number"], color=COLOURS[index % len(COLOURS)])
         axes.scatter(group["place"], group["number"], color=colours, s=20, zorder=3)
     label_places(axes, values)
-    save(figure, axes, path, len(groups))
+    save(figure, axes, path, [name for name, _, _ in groups])
 
 
 def draw_dots(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
     """Draw a dot for each value at its x."""
     figure, axes = canvas(title)
     groups = marked(values, used)
-    for name, colours, group in groups:
-        axes.scatter(group["x"], group["number"], color=colours, label=shortened(name))
-    save(figure, axes, path, len(groups))
+    for _, colours, group in groups:
+        axes.scatter(group["x"], group["number"], color=colours)
+    save(figure, axes, path, [name for name, _, _ in groups])
 
 
 def draw_pie(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
@@ -80,8 +80,14 @@ def draw_pie(values: pd.DataFrame, used: list[str], title: str, path: str) -> No
         shades = shades if is_plain else [STRONG if colour == STRONG else PALE for colour in colours]
         labels = [shortened(name) for name in group["category"]]
         if group["number"].clip(lower=0).sum() > 0:
-            axes.pie(group["number"].clip(lower=0), labels=labels, colors=shades, startangle=90)
-    save(figure, axes, path, 1)
+            axes.pie(
+                group["number"].clip(lower=0),
+                labels=labels,
+                colors=shades,
+                startangle=90,
+                wedgeprops={"edgecolor": "white"},
+            )
+    save(figure, axes, path, [])
 
 
 def marked(values: pd.DataFrame, used: list[str]) -> list[tuple[str, list[str], pd.DataFrame]]:
@@ -100,7 +106,7 @@ def draw_plain(values: pd.DataFrame, title: str, path: str) -> None:
     """Draw a figure's values as plain bars, one beside the other."""
     figure, axes = canvas(title)
     axes.bar(range(len(values)), values["number"].fillna(0.0), color=PALE)
-    save(figure, axes, path, 1)
+    save(figure, axes, path, [])
 
 
 def draw_text(text: str, path: str) -> None:
@@ -108,7 +114,7 @@ def draw_text(text: str, path: str) -> None:
     figure, axes = canvas("")
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center")
-    save(figure, axes, path, 1)
+    save(figure, axes, path, [])
 
 
 def canvas(title: str) -> tuple[Figure, Axes]:
@@ -132,10 +138,12 @@ def label_places(axes: Axes, values: pd.DataFrame) -> None:
     )
 
 
-def save(figure: Figure, axes: Axes, path: str, series_count: int) -> None:
+def save(figure: Figure, axes: Axes, path: str, names: list[str]) -> None:
     """Write the chart as a PNG file of 800 by 500 pixels, without the name and version of what drew it."""
-    if series_count > 1:
-        axes.legend(fontsize=8, ncols=min(3, series_count))
+    if len(names) > 1:
+        for index, name in enumerate(names):
+            axes.plot([], [], "s", color=COLOURS[index % len(COLOURS)], label=shortened(name))
+        axes.legend(fontsize=8, ncols=min(3, len(names)))
     figure.savefig(path, metadata={"Software": None})
 
 

@@ -5,7 +5,7 @@
 import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
 
 from servers.codegen.programs.parts.making import change, count, greatest, least, made, mean, percent_change, unit_of
-from servers.codegen.programs.parts.writing import Unanswerable, answered, short, shown, written
+from servers.codegen.programs.parts.writing import Unanswerable, answered, short, shown, told, written
 
 
 def reply_numbers(items: pd.DataFrame) -> dict:
@@ -46,10 +46,10 @@ def reply_difference(items: pd.DataFrame) -> dict:
         gap = gap.assign(unit="percentage points")
     step = gap.iloc[0]
     relation = "greater" if first["number"] > second["number"] else "less"
-    text = f"The difference is {shown(step)}: {first['name']} ({shown(first)}) is {relation} than "
+    text = f"The difference is {shown(step)}: {told(first)} is {relation} than "
     if first["number"] == second["number"]:
-        text = f"The difference is {shown(step)}: {first['name']} ({shown(first)}) equals "
-    text += f"{second['name']} ({shown(second)})."
+        text = f"The difference is {shown(step)}: {told(first)} equals "
+    text += f"{told(second)}."
     return answered(text, short(step), pd.concat([gap, items.iloc[:2]], ignore_index=True))
 
 
@@ -61,7 +61,7 @@ def reply_ratio(items: pd.DataFrame) -> dict:
     quotient = first["number"] / second["number"]
     places = 4 if abs(quotient) >= 0.1 else 6
     ratio = made(items.iloc[:2], quotient, "the ratio of", unit="", decimals=places)
-    text = f"{first['name']} ({shown(first)}) is {shown(ratio.iloc[0])} times {second['name']} ({shown(second)})."
+    text = f"{told(first)} is {shown(ratio.iloc[0])} times {told(second)}."
     return answered(f"{text[0].upper()}{text[1:]}", short(ratio.iloc[0]), pd.concat([ratio, items.iloc[:2]]))
 
 
@@ -71,7 +71,7 @@ def reply_share(items: pd.DataFrame) -> dict:
     if whole["number"] == 0:
         raise Unanswerable(f"{whole['name']} is zero, so nothing is a part of it")
     share = made(items.iloc[:2], part["number"] / whole["number"] * 100, "the share of", unit="%", decimals=2)
-    text = f"{part['name']} ({shown(part)}) is {shown(share.iloc[0])} of {whole['name']} ({shown(whole)})."
+    text = f"{told(part)} is {shown(share.iloc[0])} of {told(whole)}."
     return answered(f"{text[0].upper()}{text[1:]}", short(share.iloc[0]), pd.concat([share, items.iloc[:2]]))
 
 
@@ -91,11 +91,11 @@ def reply_comparison(items: pd.DataFrame, by_name: bool, descending: bool = True
     ordered = items.sort_values("number", ascending=not descending, kind="stable").reset_index(drop=True)
     first, second = two(ordered)
     if first["number"] == second["number"]:
-        text = f"{first['name']} and {second['name']} are equal: {shown(first)}."
+        text = f"{told(first)} and {told(second)} are equal."
         return answered(text, "equal" if by_name else "0", ordered)
     gap = made(ordered.iloc[:2], abs(first["number"] - second["number"]), "the difference between").iloc[0]
-    text = f"{first['name']} ({shown(first)}) is {'greater' if descending else 'less'} than "
-    text += f"{second['name']} ({shown(second)}), by {shown(gap)}."
+    text = f"{told(first)} is {'greater' if descending else 'less'} than "
+    text += f"{told(second)}, by {shown(gap)}."
     rows = pd.concat([gap.to_frame().T, ordered], ignore_index=True)
     return answered(text[0].upper() + text[1:], first["label"] if by_name else short(gap), rows)
 
@@ -109,8 +109,8 @@ def reply_verdict(holds: bool, items: pd.DataFrame) -> dict:
     gap = gap.assign(decimals=min(10, int(items["decimals"].max()) + 2))
     relation = "greater" if first["number"] > second["number"] else "less"
     tail = f"{size} {relation} than" if first["number"] != second["number"] else "equal to"
-    other = f"{second['name']} ({shown(second)})" if second["ids"] else second["name"]
-    text = f"{'Yes' if holds else 'No'}: {first['name']} is {shown(first)}, {tail} {other}."
+    known = f" {shown(first)}," if first["ids"] else ""
+    text = f"{'Yes' if holds else 'No'}: {first['name']} is{known} {tail} {told(second)}."
     rows = items if first["number"] == second["number"] else pd.concat([items, gap], ignore_index=True)
     return answered(text, "Yes" if holds else "No", rows)
 

@@ -33,6 +33,11 @@ def shown(item: pd.Series) -> str:
     return written(item["number"], item["unit"], int(item["decimals"]))
 
 
+def told(item: pd.Series) -> str:
+    """Return an item's name with its number; a number of the question goes without: it stands on no value."""
+    return f"{item['name']} ({shown(item)})" if item["ids"] else str(item["name"])
+
+
 def short(item: pd.Series) -> str:
     """Return an item's number in its shortest form: no separators, of the unit only %, a currency or a size."""
     if has_size_word(item["printed"]):
