@@ -10,7 +10,7 @@ from loupe.files.v1.files_pb2 import StoredFile
 from servers.files.catalog import Catalog, NewFile
 from servers.files.media import HEAD_BYTES, identify_artifact, identify_image
 from servers.files.stores.base import BlobStore
-from servers.kit.errors import EmptyFile, TooLarge
+from servers.kit.errors import EmptyFile, RequestIdReused, TooLarge
 
 
 class Archive:
@@ -51,7 +51,12 @@ class Archive:
             async with self._in_step:
                 # Bytes first: a blob without a record wastes space, a record without its blob is a lie.
                 await pending.commit(sha256)
-                return await self._catalog.add(NewFile(owner, request_id, file_name, sha256, size, media))
+                try:
+                    return await self._catalog.add(NewFile(owner, request_id, file_name, sha256, size, media))
+                except RequestIdReused:
+                    if not await self._catalog.uses(sha256):
+                        await self._store.delete(sha256)
+                    raise
 
     async def forget(self, owner: str, file_id: str) -> None:
         """Remove an owner's file, and its bytes when no other file has them. Raises NotFound."""

@@ -80,6 +80,11 @@ class Catalog:
             raise NotFound(f"there is no file {file_id}")
         return found
 
+    async def uses(self, sha256: str) -> bool:
+        """Return whether any file has a blob's content."""
+        async with transaction(self._engine) as connection:
+            return bool(await connection.scalar(select(func.count()).where(FILES.c.sha256 == sha256)))
+
     async def page(self, owner: str, size: int, token: str) -> tuple[list[StoredFile], str]:
         """Return up to `size` files, newest first, and the token of the next page, empty at the end."""
         query = _FILE_ROWS.where(FILES.c.owner == owner)

@@ -76,22 +76,31 @@ def identify_artifact(head: bytes, *, max_pixels: int) -> Media:
     """
     if _signature(head) is not None:
         return identify_image(head, max_pixels=max_pixels)
+    is_whole = len(head) < HEAD_BYTES
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
         # A multi-byte character may be cut by the end of the head.
-        if len(head) - error.start >= 4:
+        if is_whole or len(head) - error.start >= 4:
             return Media("application/octet-stream")
         text = head[: error.start].decode()
     if "\x00" in text:
         return Media("application/octet-stream")
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            json.loads(text)
-        except ValueError:
-            return Media("text/plain")
-        return Media("application/json")
-    return Media("text/plain")
+    return Media("application/json" if _is_json(text, is_whole=is_whole) else "text/plain")
+
+
+def _is_json(text: str, *, is_whole: bool) -> bool:
+    """Return whether text is a JSON object or list; of a beginning, whether it may become one."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        # A text that is right up to its end was only cut there; a string is complained of where it begins.
+        return not is_whole and (error.pos >= len(text) - 16 or error.msg.startswith("Unterminated string"))
+    except RecursionError:
+        return False
+    return True
 
 
 def _signature(head: bytes) -> str | None:

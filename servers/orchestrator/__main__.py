@@ -28,10 +28,16 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
     async with open_database(settings.home / "orchestrator.sqlite", migrations) as engine:
         journal = Journal(engine, tails)
         peers = Peers.of(mesh)
+        job_limits = {
+            "deadline_s": settings.job_deadline_s,
+            "max_steps": settings.max_steps,
+            "max_repairs": settings.max_repairs,
+            "max_artifact_mib": settings.max_artifact_mib,
+        }
         loop = Loop(
             journal,
             peers,
-            Bundler(peers.files),
+            Bundler(peers.files, peers.sandbox, job_limits=job_limits),
             max_steps=settings.max_steps,
             max_repairs=settings.max_repairs,
             max_artifact_bytes=settings.max_artifact_mib * 2**20,

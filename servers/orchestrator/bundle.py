@@ -9,17 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Bundle
 from loupe.reasoning.v1.reasoning_pb2 import NamedFile
+from loupe.sandbox.v1.sandbox_pb2 import GetCapabilitiesRequest, GetCapabilitiesResponse, LimitKind
 from loupe.type.v1.answer_pb2 import Answer
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit import wire_json
 from servers.kit.files_client import FilesClient
+from servers.orchestrator import sandbox_run
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.notebook import notebook
 from servers.orchestrator.report import report
+
+if TYPE_CHECKING:
+    from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceAsyncStub
 
 CODE_OUTPUTS = ("answer.json", "chart.png", "data.csv")
 MANIFEST_VERSION = 1
@@ -28,8 +35,12 @@ MANIFEST_VERSION = 1
 class Bundler:
     """Assembles bundles and stores them with the files server."""
 
-    def __init__(self, files: FilesClient) -> None:
+    def __init__(
+        self, files: FilesClient, sandbox: SandboxServiceAsyncStub, *, job_limits: Mapping[str, float]
+    ) -> None:
         self._files = files
+        self._sandbox = sandbox
+        self._job_limits = job_limits
 
     async def assemble(self, view: JobView, answer: Answer, overlay: FileRef) -> Bundle:
         """Return the bundle of a job whose code has run and whose answer is traced."""
@@ -47,7 +58,10 @@ class Bundler:
         for name, text in written.items():
             files[name] = await self._store(view, name, text)
         digest = bundle_digest({name: ref.sha256 for name, ref in files.items()})
-        manifest = json.dumps(_manifest(view, files, digest), indent=1, ensure_ascii=False) + "\n"
+        # The run named no limits of its own, so those by default were in force.
+        capabilities = await self._sandbox.GetCapabilities(GetCapabilitiesRequest())
+        limits = {"job": dict(self._job_limits), "sandbox": _limits(capabilities)}
+        manifest = json.dumps(_manifest(view, files, digest, limits), indent=1, ensure_ascii=False) + "\n"
         files["manifest.json"] = await self._store(view, "manifest.json", manifest)
         return Bundle(files=[NamedFile(name=name, file=files[name]) for name in sorted(files)], digest=digest)
 
@@ -62,21 +76,37 @@ def bundle_digest(sha256_by_name: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _manifest(view: JobView, files: Mapping[str, FileRef], digest: str) -> dict[str, Any]:
+def _limits(capabilities: GetCapabilitiesResponse) -> dict[str, Any]:
+    return {
+        LimitKind.Name(limit.kind).removeprefix("LIMIT_KIND_").lower(): {
+            "value": limit.default_value,
+            "unit": limit.unit,
+            "enforced_by": limit.enforced_by,
+        }
+        for limit in capabilities.limits
+    }
+
+
+def _manifest(view: JobView, files: Mapping[str, FileRef], digest: str, limits: Mapping[str, Any]) -> dict[str, Any]:
     run, code, verdict = view.run, view.code, view.verdict
     assert run is not None and code is not None and verdict is not None
-    vision = view.vision_engine
+    vision, reasoning = view.vision_engine, view.reasoning_engine
     result = wire_json.to_object(run.result)
+    made_time = Timestamp()
+    made_time.GetCurrentTime()
     return {
         "manifest_version": MANIFEST_VERSION,
         "job_id": view.job_id,
         "attempt": view.attempt,
+        "create_time": view.create_time.ToJsonString(),
+        "bundle_time": made_time.ToJsonString(),
         "question": view.goal.question,
         "inputs": [wire_json.to_object(ref) for ref in view.goal.inputs],
         "outputs": {name: wire_json.to_object(files[name]) for name in sorted(files)},
         "bundle_digest": digest,
         "engines": {
             "vision": wire_json.to_object(vision) if vision else None,
+            "reasoning": wire_json.to_object(reasoning) if reasoning else None,
             "codegen": wire_json.to_object(code.engine),
         },
         # The builtin engines ask no model, so there is no prompt to name.
@@ -85,11 +115,12 @@ def _manifest(view: JobView, files: Mapping[str, FileRef], digest: str) -> dict[
         "sandbox": {
             "runner": run.result.runner,
             "runtime_digest": run.result.runtime_digest,
-            "seed": 0,
+            "seed": sandbox_run.SEED,
             "wall_time": result.get("wall_time"),
             "cpu_time": result.get("cpu_time"),
             "peak_memory_kib": run.result.peak_memory_kib,
         },
+        "limits": limits,
         "steps": view.last_sequence,
         "repairs": view.repair_count,
     }

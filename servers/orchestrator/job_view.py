@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from loupe.critic.v1.critic_pb2 import Verdict
 from loupe.orchestrator.v1.orchestrator_pb2 import Job, Step
 from loupe.reasoning.v1.analysis_pb2 import Analysis
@@ -23,7 +25,9 @@ class JobView:
     pending: Action | None = None
     """Stored, its observation not yet."""
     last_sequence: int = 0
-    thoughts: list[str] = field(default_factory=list)
+    create_time: Timestamp = field(default_factory=Timestamp)
+    reasoning_engine: Engine | None = None
+    """What decided last."""
 
     @classmethod
     def of(cls, job: Job) -> JobView:
@@ -31,14 +35,14 @@ class JobView:
         goal = Goal(inputs=job.spec.inputs)
         if job.spec.HasField("question"):
             goal.question = job.spec.question
-        return cls(job.job_id, job.attempt, goal)
+        return cls(job.job_id, job.attempt, goal, create_time=job.create_time)
 
     def apply(self, step: Step) -> None:
         """Take the next step of the log in."""
         self.last_sequence = step.sequence
         match step.WhichOneof("body"):
             case "thought":
-                self.thoughts.append(step.thought.text)
+                self.reasoning_engine = step.thought.engine
             case "action":
                 self.pending = step.action
             case "observation" if self.pending is not None:

@@ -115,14 +115,17 @@ class Journal:
             return await _job(connection, row)
 
     async def page(self, owner: str, size: int, token: str) -> tuple[list[Job], str]:
-        """Return up to `size` jobs, newest first, and the token of the next page, empty at the end."""
+        """Return up to `size` jobs, newest first, and the token of the next page, empty at the end.
+
+        They come without what may be large: an answer's values and an incident's log.
+        """
         query = select(JOBS).where(JOBS.c.owner == owner)
         if token:
             query = query.where(tuple_(JOBS.c.create_time, JOBS.c.job_id) < read_token(token))
         query = query.order_by(JOBS.c.create_time.desc(), JOBS.c.job_id.desc()).limit(size + 1)
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
-            jobs = [await _job(connection, row) for row in rows[:size]]
+            jobs = [_shortened(await _job(connection, row)) for row in rows[:size]]
         last = rows[size - 1] if len(rows) > size else None
         return jobs, write_token(last.create_time, last.job_id) if last else ""
 
@@ -164,6 +167,14 @@ async def _job(connection: Any, row: Any) -> Job:
                 job.bundle.CopyFrom(last.answer.bundle)
         else:
             job.incident.CopyFrom(last.incident)
+    return job
+
+
+def _shortened(job: Job) -> Job:
+    if job.HasField("answer"):
+        job.answer.ClearField("values")
+    if job.HasField("incident"):
+        job.incident.ClearField("log_tail")
     return job
 
 

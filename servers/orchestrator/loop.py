@@ -25,26 +25,25 @@ from loupe.reasoning.v1.reasoning_pb2 import (
     CodeWritten,
     DecideNextActionRequest,
     DrawOverlay,
-    NamedFile,
     Observation,
     ReviewCode,
     RunCode,
     RunObserved,
 )
 from loupe.sandbox.v1.sandbox_pb2 import Outcome
-from loupe.type.v1.answer_pb2 import Answer
+from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
 from loupe.type.v1.engine_pb2 import Engine
 from loupe.type.v1.file_ref_pb2 import FileRef
 from loupe.vision.v1.vision_pb2 import AnalyzeImageRequest, RenderOverlayRequest
 from servers.kit import wire_json
 from servers.kit.errors import InternalError
 from servers.orchestrator import incidents, sandbox_run
-from servers.orchestrator.bundle import CODE_OUTPUTS, Bundler
+from servers.orchestrator.bundle import Bundler
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import Journal
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.renumber import renumber
-from servers.orchestrator.trace import untraced
+from servers.orchestrator.run_output import keep, take_answer
 
 Choice = Literal["read_figures", "write_code", "repair_code", "finish"]
 
@@ -129,12 +128,14 @@ class Loop:
             raise InternalError(f"the planner chose {kind}, which is not its to choose")
         if kind == "repair_code" and view.repair_count >= self._max_repairs:
             raise GaveUp(incidents.code_given_up(view))
-        await self._store(view, Step(thought=Thought(text=response.thought)))
+        await self._store(view, Step(thought=Thought(text=response.thought, engine=response.engine)))
         return {"view": view, "chosen": response.action}
 
     async def read_figures(self, state: State) -> State:
         """Ask vision for the figures of one input."""
         view, action = state["view"], state["chosen"]
+        if action.read_figures.file not in view.goal.inputs:
+            raise InternalError("the planner chose a file that is not the job's")
         await self._store(view, Step(action=action))
         response = await self._peers.vision.AnalyzeImage(AnalyzeImageRequest(file=action.read_figures.file))
         renumber(response.figures, after=len(view.figures))
@@ -172,6 +173,8 @@ class Loop:
         code = _required(view)
         await self._store(view, Step(action=Action(review_code=ReviewCode(code_sha256=code.code_sha256))))
         response = await self._peers.critic.ReviewCode(ReviewCodeRequest(source=code.source))
+        if response.verdict.code_sha256 != code.code_sha256:
+            raise InternalError("the critic's verdict is on other code")
         return await self._observe(state, Observation(verdict=response.verdict))
 
     async def run_code(self, state: State) -> State:
@@ -196,13 +199,11 @@ class Loop:
             stdout_tail=ran.stdout_tail,
             stderr_tail=ran.stderr_tail,
         )
-        for name, content in sorted(ran.artifacts.items()):
-            request_id = f"{view.job_id}.{view.attempt}.{step.sequence}.{name}"
-            stored = await self._peers.files.write(content, name, request_id=request_id)
-            observed.artifacts.append(NamedFile(name=name, file=stored))
+        request_id = f"{view.job_id}.{view.attempt}.{step.sequence}"
+        await keep(self._peers.files, ran.artifacts, observed, request_id=request_id)
         problem = ""
         if ran.result.outcome == Outcome.OUTCOME_COMPLETED:
-            problem = _take_answer(ran.artifacts, view, observed)
+            problem = take_answer(ran.artifacts, view, observed)
         await self._observe(state, Observation(run=observed))
         if problem:
             raise GaveUp(incidents.bad_output(problem, view))
@@ -217,18 +218,22 @@ class Loop:
                 raise GaveUp(incidents.code_given_up(view))
             # Numbers come from the code's own answer.json, whatever a planner says.
             final.answer.CopyFrom(view.run.answer)
-            overlay = await self._draw_overlay(state, view.goal.inputs[0])
+            overlay = await self._draw_overlay(state, final.answer)
             final.bundle.CopyFrom(await self._bundler.assemble(view, final.answer, overlay))
-        elif answer.values:
-            raise InternalError("the planner answered with numbers that no code computed")
+        elif answer.status != AnswerStatus.ANSWER_STATUS_UNANSWERABLE or answer.values:
+            raise InternalError("the planner answered without code that computed it")
         await self._store(view, Step(answer=final, job_state=JobState.JOB_STATE_SUCCEEDED))
         return state
 
-    async def _draw_overlay(self, state: State, file: FileRef) -> FileRef:
+    async def _draw_overlay(self, state: State, answer: Answer) -> FileRef:
+        """Have the evidence drawn on the picture that most of the answer rests on; the first of equal ones."""
         view = state["view"]
+        cited = [value_id.partition(".")[0] for value in answer.values for value_id in value.value_ids]
+        read = [turn for turn in view.turns if turn.observation.HasField("figures")]
+        turn = max(read, key=lambda turn: sum(cited.count(f.figure_id) for f in turn.observation.figures.figures))
+        file = turn.action.read_figures.file
         await self._store(view, Step(action=Action(draw_overlay=DrawOverlay(file=file))))
-        first = next(turn.observation.figures for turn in view.turns if turn.observation.HasField("figures"))
-        request = RenderOverlayRequest(file=file, figures=first.figures)
+        request = RenderOverlayRequest(file=file, figures=turn.observation.figures.figures)
         response = await self._peers.vision.RenderOverlay(request)
         await self._observe(state, Observation(overlay=response.overlay))
         return response.overlay
@@ -262,19 +267,3 @@ def _required(view: JobView) -> CodeWritten:
 
 def _written(program: Program, engine: Engine) -> Observation:
     return Observation(code=CodeWritten(source=program.source, code_sha256=program.sha256, engine=engine))
-
-
-def _take_answer(artifacts: dict[str, bytes], view: JobView, observed: RunObserved) -> str:
-    """Put the code's answer into what was observed; return what is wrong with it, empty when nothing is."""
-    missing = [name for name in CODE_OUTPUTS if name not in artifacts]
-    if missing:
-        return f"the code did not write {', '.join(missing)}"
-    try:
-        answer = wire_json.parse(artifacts["answer.json"].decode(), Answer)
-    except ValueError as error:  # UnicodeDecodeError is one
-        return f"answer.json does not hold an answer: {error}"
-    problem = untraced(answer, view.figures, view.goal.question)
-    if problem:
-        return f"answer.json can't be traced: {problem}"
-    observed.answer.CopyFrom(answer)
-    return ""

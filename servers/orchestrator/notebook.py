@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from servers.orchestrator.markdown import inline
+
 
 def notebook(question: str, source: str) -> str:
     """Return a Jupyter notebook (format 4.5) as text; the same input gives the same bytes."""
-    heading = f"# {question}" if question else "# What the picture shows"
+    heading = f"# {inline(question)}" if question else "# What the picture shows"
     cells = [
         _cell("markdown", "question", heading + "\n\nThe data is in `chart.json`, beside this notebook."),
         _cell("code", "analysis", source),

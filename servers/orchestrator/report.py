@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
 from loupe.type.v1.figure_pb2 import ChartType, Fidelity, Figure, Origin, Value
 from servers.orchestrator.job_view import JobView
+from servers.orchestrator.markdown import inline
 from servers.orchestrator.trace import values_of
 
 MAX_ROWS = 50
@@ -21,11 +22,11 @@ def report(view: JobView, answer: Answer, data_csv: str) -> str:
 
 
 def _lines(view: JobView, answer: Answer, data_csv: str) -> Iterator[str]:
-    yield f"# {_text(view.goal.question) or 'What the picture shows'}\n"
+    yield f"# {inline(view.goal.question) or 'What the picture shows'}\n"
     if answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:
-        yield f"**This can't be answered from the picture:** {_text(answer.reason)}\n"
+        yield f"**This can't be answered from the picture:** {inline(answer.reason)}\n"
     else:
-        yield f"**{_text(answer.text)}**\n"
+        yield f"**{inline(answer.text)}**\n"
     yield "![the chart, drawn again from the data](chart.png)\n"
     yield "## The data\n"
     yield from _table(list(csv.reader(io.StringIO(data_csv))))
@@ -47,7 +48,7 @@ def _table(rows: list[list[str]]) -> Iterator[str]:
         return
     head, *body = rows
     yield _row(head)
-    yield _row(["---"] * len(head))
+    yield _rule(len(head))
     for row in body[:MAX_ROWS]:
         yield _row(row)
     if len(body) > MAX_ROWS:
@@ -57,7 +58,7 @@ def _table(rows: list[list[str]]) -> Iterator[str]:
 def _evidence(answer: Answer, figures: Iterable[Figure]) -> Iterator[str]:
     by_id = {value.value_id: value for figure in figures for value in values_of(figure)}
     yield _row(["number", "is", "computed from"])
-    yield _row(["---"] * 3)
+    yield _rule(3)
     for value in answer.values:
         sources = [_source(by_id[value_id]) for value_id in value.value_ids[:MAX_VALUES] if value_id in by_id]
         more = len(value.value_ids) - len(sources)
@@ -78,7 +79,7 @@ def _fidelity(figure: Figure) -> Iterator[str]:
     kind = "table" if figure.HasField("table") else _chart_name(figure)
     verdict = Fidelity.Name(figure.fidelity).removeprefix("FIDELITY_")
     yield f"- {figure.figure_id}, a {kind}: **{verdict}**"
-    yield from (f"  - {_text(reason.message)}" for reason in figure.reasons)
+    yield from (f"  - {inline(reason.message)}" for reason in figure.reasons)
 
 
 def _chart_name(figure: Figure) -> str:
@@ -86,9 +87,8 @@ def _chart_name(figure: Figure) -> str:
 
 
 def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(_text(cell).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(inline(cell) for cell in cells) + " |"
 
 
-def _text(text: str) -> str:
-    """Return text from a picture or a person as one line that Markdown shows and does not obey."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("[", "\\[").replace("![", "!\\[").replace("`", "'")
+def _rule(columns: int) -> str:
+    return "|" + " --- |" * columns

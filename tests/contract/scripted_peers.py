@@ -203,7 +203,10 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
         yield sandbox_pb2.RunCodeResponse(result=done)
 
     async def GetCapabilities(self, request: Any, context: Any) -> sandbox_pb2.GetCapabilitiesResponse:
-        return sandbox_pb2.GetCapabilitiesResponse(runner="scripted")
+        memory = sandbox_pb2.EnforcedLimit(
+            kind=sandbox_pb2.LIMIT_KIND_MEMORY, default_value=2048, unit="MiB", enforced_by="the script"
+        )
+        return sandbox_pb2.GetCapabilitiesResponse(runner="scripted", limits=[memory])
 
 
 @asynccontextmanager

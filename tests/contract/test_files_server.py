@@ -75,7 +75,7 @@ async def test_what_goes_in_comes_out(files):
     assert (stored.file_name, stored.width_px, stored.height_px) == ("red.txt", 40, 30)
 
 
-async def test_the_same_request_stores_once(files):
+async def test_the_same_request_stores_once_and_another_content_not_at_all(files, module_home):
     first = await upload(files, png(), request_id="r1")
     again = await upload(files, png(), request_id="r1")
     other = await upload(files, png())
@@ -84,6 +84,7 @@ async def test_the_same_request_stores_once(files):
         await upload(files, png(color="blue"), request_id="r1")
     assert caught.value.code() == grpc.StatusCode.ALREADY_EXISTS
     assert reason_of(caught.value) == "REQUEST_ID_REUSED"
+    assert hashlib.sha256(png(color="blue")).hexdigest() not in {path.name for path in blobs(module_home)}
 
 
 def bomb() -> bytes:

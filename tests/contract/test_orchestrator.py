@@ -133,6 +133,14 @@ async def test_a_job_reads_writes_reviews_runs_and_leaves_nine_files(given):
     manifest = json.loads(await it.files.read(files["manifest.json"]))
     assert manifest["outputs"]["data.csv"]["sha256"] == files["data.csv"].sha256
     assert manifest["inputs"][0]["sha256"] == it.picture.sha256
+    assert {name: engine["name"] for name, engine in manifest["engines"].items()} == {
+        "vision": "scripted",
+        "reasoning": "scripted",
+        "codegen": "scripted",
+    }
+    assert manifest["limits"]["sandbox"] == {"memory": {"value": 2048.0, "unit": "MiB", "enforced_by": "the script"}}
+    assert manifest["limits"]["job"]["max_repairs"] == 2
+    assert manifest["create_time"] < manifest["bundle_time"]
     nbformat.validate(nbformat.reads((await it.files.read(files["analysis.ipynb"])).decode(), as_version=4))
     assert "The total of Sales is 7." in (await it.files.read(files["report.md"])).decode()
 
@@ -228,6 +236,88 @@ async def test_an_answer_that_cannot_be_traced_is_an_incident_with_the_output_ke
 async def test_missing_files_are_an_incident(given):
     steps = await given(artifacts={"data.csv": b",a\n"}).run()
     assert steps[-1].incident.diagnosis == "the code did not write answer.json, chart.png"
+
+
+async def test_files_that_cannot_be_kept_are_a_note_and_the_answer_stands(given):
+    more = {"empty.txt": b"", "cut.png": b"\x89PNG\r\n\x1a\n", "x" * 128: b"kept"}
+    steps = await given(artifacts=Script().artifacts | more).run()
+    assert steps[-1].job_state == orchestrator_pb2.JOB_STATE_SUCCEEDED
+    [run] = [step.observation.run for step in steps if step.observation.HasField("run")]
+    assert [named.name for named in run.artifacts] == ["answer.json", "chart.png", "data.csv", "x" * 128]
+    assert [note.partition(":")[0] for note in run.result.notes] == ["cut.png was not kept", "empty.txt was not kept"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("data.csv", b"", "the code did not write data.csv; data.csv was not kept: the file has no bytes"),
+        ("data.csv", b"\xff\xfe,\n", "data.csv is no table: 'utf-8' codec can't decode byte 0xff"),
+        ("data.csv", b"a" * 200_000, "data.csv is no table: field larger than field limit"),
+        ("answer.json", b" " * 2**20 + b"{}", "answer.json has 1048578 bytes, at most 1048576"),
+        (
+            "answer.json",
+            b"[" * 100_000,
+            "answer.json does not hold an answer: Failed to load JSON: maximum recursion depth",
+        ),
+        ("answer.json", b'{"text": "' + b"x" * 9000 + b'"}', "answer.json does not hold an answer: text: "),
+    ],
+    ids=["empty", "not UTF-8", "wide", "large", "deep", "long text"],
+)
+async def test_output_that_is_no_output_is_an_incident_that_says_why(given, name, content, told):
+    steps = await given(artifacts=Script().artifacts | {name: content}).run()
+    assert steps[-1].incident.kind == KINDS.INCIDENT_KIND_BAD_OUTPUT
+    assert steps[-1].incident.diagnosis.startswith(told)
+
+
+async def test_a_planner_cannot_read_another_file_of_the_owner(given):
+    it = given()
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(buffer, "PNG")
+    other = await it.files.write(buffer.getvalue(), "other.png", request_id="other")
+
+    def rogue(request: reasoning_pb2.DecideNextActionRequest) -> reasoning_pb2.Action:
+        return action(read_figures=reasoning_pb2.ReadFigures(file=other))
+
+    it.script.plan = rogue
+    steps = await it.run()
+    assert kinds(steps) == ["thought", "incident"]
+
+
+@pytest.mark.parametrize("status", [AnswerStatus.ANSWER_STATUS_ANSWERED, AnswerStatus.ANSWER_STATUS_UNSPECIFIED])
+async def test_a_planner_cannot_answer_in_words_without_code(given, status):
+    def rogue(request: reasoning_pb2.DecideNextActionRequest) -> reasoning_pb2.Action:
+        if request.turns:
+            return action(finish=reasoning_pb2.Finish(answer=Answer(status=status, text="It is 42.")))
+        return plan(request)
+
+    steps = await given(plan=rogue).run()
+    assert steps[-1].job_state == orchestrator_pb2.JOB_STATE_FAILED
+
+
+async def test_a_list_of_jobs_leaves_out_what_may_be_large(given):
+    it = given(outcomes=[FAILED] * 3)
+    await it.run()
+    it = given()
+    await it.run()
+    answered, failed = (await it.jobs.ListJobs(orchestrator_pb2.ListJobsRequest(page_size=2))).jobs
+    assert answered.answer.text == "The total of Sales is 7."
+    assert list(answered.answer.values) == []
+    assert (failed.incident.summary, failed.incident.log_tail) == ("the code failed", "")
+    whole = (await it.jobs.GetJob(orchestrator_pb2.GetJobRequest(job_id=failed.job_id))).job
+    assert "Traceback" in whole.incident.log_tail
+
+
+async def test_a_watcher_with_a_number_nobody_has_seen_still_gets_the_end(given):
+    it = given(hang=asyncio.Event())
+    created = await it.jobs.CreateJob(orchestrator_pb2.CreateJobRequest(spec=it.spec()))
+    async with asyncio.timeout(20):
+        await it.script.run_began.wait()
+        watch = it.jobs.WatchJob(orchestrator_pb2.WatchJobRequest(job_id=created.job.job_id, after_sequence=4000))
+        events = aiter(watch)
+        assert (await anext(events)).HasField("heartbeat")
+        await it.jobs.CancelJob(orchestrator_pb2.CancelJobRequest(job_id=created.job.job_id))
+        steps = [event.step async for event in events if event.HasField("step")]
+    assert steps[-1].job_state == orchestrator_pb2.JOB_STATE_CANCELLED
 
 
 async def test_an_unreadable_picture_is_bad_input_and_a_dead_server_is_not(given):

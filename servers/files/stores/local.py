@@ -7,8 +7,8 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import RawIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from servers.kit.errors import StorageUnavailable
 
@@ -33,7 +33,8 @@ class LocalStore:
             descriptor, name = tempfile.mkstemp(dir=self._incoming)
         except OSError as error:
             raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
-        with os.fdopen(descriptor, "w+b") as file:
+        # Unbuffered: a full disk is told by the write that met it, and by no flush behind our back.
+        with os.fdopen(descriptor, "w+b", buffering=0) as file:
             try:
                 yield PendingFile(file, Path(name), self._folder)
             finally:
@@ -56,7 +57,7 @@ class LocalStore:
 class PendingFile:
     """Bytes on their way into a local folder."""
 
-    def __init__(self, file: BinaryIO, path: Path, folder: Path) -> None:
+    def __init__(self, file: RawIOBase, path: Path, folder: Path) -> None:
         self._file = file
         self._path = path
         self._folder = folder
@@ -64,20 +65,16 @@ class PendingFile:
     async def append(self, data: bytes) -> None:
         """Add bytes."""
         try:
-            await asyncio.to_thread(self._file.write, data)
+            await asyncio.to_thread(self._write, data)
         except OSError as error:
             raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
 
     async def head(self, size_bytes: int) -> bytes:
         """Return the first bytes."""
-
-        def read() -> bytes:
-            self._file.seek(0)
-            data = self._file.read(size_bytes)
-            self._file.seek(0, os.SEEK_END)
-            return data
-
-        return await asyncio.to_thread(read)
+        try:
+            return await asyncio.to_thread(os.pread, self._file.fileno(), size_bytes, 0)
+        except OSError as error:
+            raise StorageUnavailable(f"the file store can't read what it wrote: {error.strerror}") from error
 
     async def commit(self, sha256: str) -> None:
         """Make the blob durable under its digest."""
@@ -86,11 +83,15 @@ class PendingFile:
         except OSError as error:
             raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
 
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
     def _commit(self, sha256: str) -> None:
         target = _path(self._folder, sha256)
         if target.exists():
             return
-        self._file.flush()
         os.fsync(self._file.fileno())
         target.parent.mkdir(mode=0o700, exist_ok=True)
         self._path.rename(target)
