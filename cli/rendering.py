@@ -99,8 +99,7 @@ class TextLines:
     def _observed(self, step: Step) -> None:
         doing = wording.doing(self._action) if self._action else "working"
         told = wording.outcome(step.observation)
-        is_good = not told.startswith(("denied", "failed", "stopped", "nothing"))
-        mark, style = ("✓", "green") if is_good else ("✗", "red")
+        mark, style = ("✗", "red") if wording.is_setback(step.observation) else ("✓", "green")
         took = f" ({_seconds(self._since, step.create_time):.1f} s)" if self._since else ""
         self._line((f"  {mark} ", style), (f"{doing} … {told}", ""), (took, "dim"))
         self._action = self._since = None

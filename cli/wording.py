@@ -42,6 +42,18 @@ def outcome(observation: Observation) -> str:
     return "done"
 
 
+def is_setback(observation: Observation) -> bool:
+    """Return whether an action came to nothing: no figures, code denied, a program that did not complete."""
+    match observation.WhichOneof("kind"):
+        case "figures":
+            return not observation.figures.figures
+        case "verdict":
+            return not observation.verdict.is_approved
+        case "run":
+            return observation.run.result.outcome != Outcome.OUTCOME_COMPLETED
+    return False
+
+
 def figures(response: AnalyzeImageResponse) -> str:
     """Return what was read from a picture, or why nothing was."""
     if response.figures:
