@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,6 +20,7 @@ from servers.vision.geometry import PixelBox
 _RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0.785
 _THICKNESS_SPREAD = 0.12  # bars of one chart differ in thickness by rounding only; 12 % is 1 px of 8
 _BASELINE_PX = 2.5
+_SEPARATOR_PX = 2.5
 _LEAST_SHARE_OF_INK = 0.35  # of all filled pixels; where bars hold less, the chart is of another kind
 
 
@@ -303,13 +304,28 @@ def _scan(
         needed = np.where(paper < 0.3, 0.2, 0.5)
         row_fill = np.where(share.max(axis=0) >= needed, np.array(fills)[share.argmax(axis=0)], -1)
         row_fill = _bridge(row_fill, paper, page.text_height)
-        for fill, v0, v1 in _runs(row_fill):
-            start, end = (
+        bars += _joined(
+            Bar(
+                fill,
+                lane,
                 low + v0 - _spill(lab[:, a:b], hidden[:, a:b], low + v0, -1, palette, fill),
                 low + v1 + _spill(lab[:, a:b], hidden[:, a:b], low + v1 - 1, 1, palette, fill),
             )
-            bars.append(Bar(fill, lane, start, end))
+            for fill, v0, v1 in _runs(row_fill)
+        )
     return [_oriented(bar, frame, baseline) for bar in bars]
+
+
+def _joined(bars: Iterable[Bar]) -> list[Bar]:
+    """Return the bars of one lane, lowest first, with the thin line drawn between two given half to each."""
+    out: list[Bar] = []
+    for bar in bars:
+        if out and 0 < bar.start - out[-1].end <= _SEPARATOR_PX:
+            middle = (out[-1].end + bar.start) / 2
+            out[-1] = Bar(out[-1].fill, out[-1].lane, out[-1].start, middle)
+            bar = Bar(bar.fill, bar.lane, middle, bar.end)
+        out.append(bar)
+    return out
 
 
 def _bridge(row_fill: NDArray[np.int64], paper: Floats, text_height: float) -> NDArray[np.int64]:

@@ -44,7 +44,14 @@ def slice_texts(page: Page, pie: Pie, *, exclude: Sequence[PixelBox]) -> list[Sl
     texts = []
     for block in _blocks(_split_gaps(runs), height):
         texts += [_text_of(part) for part in _parted(block)]
+    if sum(text.unit == "%" for text in texts) >= 2:
+        texts = [_as_name(text) if text.number is not None and text.unit != "%" else text for text in texts]
     return [text for text in texts if text.name or text.number is not None]
+
+
+def _as_name(text: SliceText) -> SliceText:
+    """Return a bare number among percentages as the name it is, such as a year."""
+    return SliceText(f"{text.name} {text.printed}".strip(), None, "", "", text.box)
 
 
 def assign(pie: Pie, texts: Sequence[SliceText]) -> tuple[list[SliceText | None], list[SliceText | None]]:

@@ -129,10 +129,11 @@ def _to_rules(box: PixelBox, rules: Mask, foot: tuple[float, float] | None) -> P
         left = float(x0 + columns[0])
     if len(columns) and columns[-1] > 0.8 * (x1 - x0):
         right = float(x0 + columns[-1] + 1)
-    feet = [int(row) for row in rows if foot is not None and foot[0] - 4 < y0 + row <= foot[1]]
+    # The lowest tick's own gridline is not the foot where the plot goes on below it.
+    feet = [int(row) for row in rows if foot is not None and foot[0] + 4 < y0 + row <= foot[1]]
     if feet:
         bottom = float(y0 + feet[-1] + 1)
-    elif len(rows) and rows[-1] > 0.8 * (y1 - y0):
+    elif foot is None and len(rows) and rows[-1] > 0.8 * (y1 - y0):
         bottom = float(y0 + rows[-1] + 1)
     if len(rows) >= 2:
         crossed = np.flatnonzero(window[rows].mean(axis=0) > 0.5)
