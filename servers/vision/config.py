@@ -22,7 +22,7 @@ class Settings(ServerSettings):
     max_image_mib: int = Field(default=50, ge=1, le=1024)
     """Largest image file that is read."""
 
-    max_pixels: int = Field(default=40_000_000, ge=1)
+    max_pixels: int = Field(default=50_000_000, ge=1)
     """Most pixels an image's header may announce."""
 
     max_image_s: float = Field(default=30.0, gt=0)

@@ -30,8 +30,8 @@ class ImageLimits:
 
     max_bytes: int = 50 * 1024 * 1024
     """Of the encoded file."""
-    max_pixels: int = 40_000_000
-    """Width times height, from the header. 40 million take 120 MB as RGB."""
+    max_pixels: int = 50_000_000
+    """Width times height, from the header. 50 million take 150 MB as RGB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 
@@ -21,6 +22,7 @@ from loupe.type.v1.figure_pb2 import (
     Value,
 )
 from servers.vision.geometry import PixelBox, box_of
+from servers.vision.rescale import rescale
 
 Rgb = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -36,14 +38,21 @@ AXIS: Rgb = (120, 120, 120)
 _LABEL_PX = 10
 _SURE = 0.8
 _TICK_PX = 4
+_LARGEST_PX = 8_000_000
 
 
 def draw_overlay(rgb: NDArray[np.uint8], figures: Iterable[Figure]) -> bytes:
     """Return the image, uint8 [h, w, 3], as PNG with a box around everything that was read.
 
     Green is printed, blue is measured against an axis, orange is guessed; a doubtful value has a thinner box. Figures
-    are framed in pink. The picture is faded a little, so that the evidence stands out.
+    are framed in pink. The picture is faded a little, so that the evidence stands out; a very large one is made smaller.
     """
+    height, width = rgb.shape[:2]
+    shrink = math.sqrt(_LARGEST_PX / max(_LARGEST_PX, width * height))
+    if shrink < 1:
+        size = (max(1, int(width * shrink)), max(1, int(height * shrink)))
+        rgb = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
+        figures = [_rescaled(figure, size[0] / width, size[1] / height) for figure in figures]
     faded = (rgb.astype(np.uint16) * 3 // 4 + 64).clip(0, 255).astype(np.uint8)
     picture = Image.fromarray(faded)
     draw = ImageDraw.Draw(picture)
@@ -60,6 +69,13 @@ def draw_overlay(rgb: NDArray[np.uint8], figures: Iterable[Figure]) -> bytes:
     data = BytesIO()
     picture.save(data, "PNG", optimize=False)
     return data.getvalue()
+
+
+def _rescaled(figure: Figure, x_factor: float, y_factor: float) -> Figure:
+    copy = Figure()
+    copy.CopyFrom(figure)
+    rescale(copy, x_factor, y_factor)
+    return copy
 
 
 def _values(figure: Figure) -> Iterator[tuple[Value, PixelBox]]:

@@ -15,7 +15,7 @@ from servers.vision.charts.reader import read_charts
 from servers.vision.geometry import box_of
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
-from servers.vision.rescale import enlarge
+from servers.vision.rescale import rescale
 from servers.vision.tables.reader import read_tables
 from servers.vision.text import read_words
 
@@ -50,5 +50,5 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
     answer.caption, reasons = describe(work, answer)
     answer.reasons.extend(reasons)
     if factor > 1:
-        enlarge(answer, width / work.shape[1], height / work.shape[0])
+        rescale(answer, width / work.shape[1], height / work.shape[0])
     return answer

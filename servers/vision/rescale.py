@@ -1,4 +1,4 @@
-"""An answer measured on a smaller copy becomes one in the pixels of the image itself."""
+"""What was measured on a smaller copy becomes what stands in the pixels of the image itself, and back."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from loupe.type.v1.figure_pb2 import AXIS_DIMENSION_X, Axis
 from loupe.type.v1.geometry_pb2 import Box
 
 
-def enlarge(answer: Message, x_factor: float, y_factor: float) -> None:
+def rescale(message: Message, x_factor: float, y_factor: float) -> None:
     """Multiply every box, tick position and calibration inside the message, in place."""
-    for message in _all_inside(answer):
-        if isinstance(message, Box):
-            message.x_min *= x_factor
-            message.x_max *= x_factor
-            message.y_min *= y_factor
-            message.y_max *= y_factor
-        elif isinstance(message, Axis):
-            horizontal = _is_horizontal(message)
-            factor = x_factor if horizontal else y_factor
-            for tick in message.ticks:
+    for inner in _all_inside(message):
+        if isinstance(inner, Box):
+            inner.x_min *= x_factor
+            inner.x_max *= x_factor
+            inner.y_min *= y_factor
+            inner.y_max *= y_factor
+        elif isinstance(inner, Axis):
+            factor = x_factor if _is_horizontal(inner) else y_factor
+            for tick in inner.ticks:
                 tick.position_px *= factor
-            if message.HasField("calibration"):
-                message.calibration.slope /= factor
-                message.calibration.residual_px *= factor
+            if inner.HasField("calibration"):
+                inner.calibration.slope /= factor
+                inner.calibration.residual_px *= factor
 
 
 def _is_horizontal(axis: Axis) -> bool:
