@@ -45,7 +45,7 @@ def draw_overlay(rgb: NDArray[np.uint8], figures: Iterable[Figure]) -> bytes:
     """Return the image, uint8 [h, w, 3], as PNG with a box around everything that was read.
 
     Green is printed, blue is measured against an axis, orange is guessed; a doubtful value has a thinner box. Figures
-    are framed in pink. The picture is faded a little, so that the evidence stands out; a very large one is made smaller.
+    are framed in pink. The picture is faded a little, so that evidence stands out; a very large one is made smaller.
     """
     height, width = rgb.shape[:2]
     shrink = math.sqrt(_LARGEST_PX / max(_LARGEST_PX, width * height))
