@@ -18,9 +18,9 @@ from grpc.aio import ClientCallDetails, Metadata
 from servers.kit import identity
 from servers.kit.errors import DeadlineExceeded
 from servers.kit.keys import KeyFolder
+from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.tokens import SERVICE_TOKEN_LIFETIME_S, ServiceClaims, sign_service_token
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 # Reads, and calls whose answer depends on nothing but their request.
 SAFE_METHODS = (
     ("loupe.files.v1.FilesService", "GetFile"),

@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -40,8 +41,10 @@ class KeyFolder:
     def ensure(self, servers: Iterable[str]) -> None:
         """Make the local key and each server's key pair, where missing; safe from several processes at once."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.path.stat().st_mode & 0o077:
+            self.path.chmod(0o700)
         (self.path / "public").mkdir(mode=0o700, exist_ok=True)
-        with (self.path / ".lock").open("w") as lock:
+        with _open_private(self.path / ".lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (self.path / "api.sha256").exists():
                 key = API_KEY_PREFIX + secrets.token_urlsafe(32)
@@ -82,10 +85,16 @@ class KeyFolder:
         return {path.stem: self.public(path.stem) for path in sorted((self.path / "public").glob("*.pem"))}
 
 
+def _open_private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
 def _write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     partial = path.with_suffix(".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with _open_private(partial) as file:
         file.write(content)
+        # On the disk before its name is: after a power cut a key is there or not, but never empty.
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -23,7 +24,6 @@ from grpc_reflection.v1alpha import reflection
 
 from loupe.type.v1.access_pb2 import Role, required_role
 from servers.kit import logs, telemetry
-from servers.kit.channels import MAX_MESSAGE_BYTES
 from servers.kit.config import ServerSettings
 from servers.kit.errors import NotReady
 from servers.kit.interceptors.authentication import authentication
@@ -31,6 +31,7 @@ from servers.kit.interceptors.concurrency import concurrency
 from servers.kit.interceptors.deadline import deadline
 from servers.kit.interceptors.pipeline import Pipeline
 from servers.kit.interceptors.request_id import request_id
+from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.mesh import Mesh
 from servers.kit.services import BY_NAME, SERVICES
 
@@ -75,9 +76,24 @@ def _loop_runner() -> Callable[[Any], None]:
 
 
 async def _serve(server: str, settings: S, build: Build[S]) -> None:
-    stopping = asyncio.Event()
+    serving = asyncio.create_task(_live(server, settings, build))
+    # Whoever still loads has no callers to wait for; once it has, it listens for signals itself.
+    _on_signal(serving.cancel)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        log.info("stopped before it served")
+
+
+def _on_signal(react: Callable[[], object]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, react)
+
+
+async def _live(server: str, settings: S, build: Build[S]) -> None:
+    listen = settings.listen or settings.address_of(server)
+    if _is_answered(listen):
+        raise SystemExit(f"another {server} server listens at {listen}")
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.keys.ensure(service.name for service in SERVICES)
     async with AsyncExitStack() as stack:
@@ -98,8 +114,10 @@ async def _serve(server: str, settings: S, build: Build[S]) -> None:
         names = tuple(service.full_name for service in SERVICES)
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), grpc_server)
 
-        address = _bind(grpc_server, settings.listen or settings.address_of(server))
+        address = _bind(grpc_server, listen)
         await grpc_server.start()
+        stopping = asyncio.Event()
+        _on_signal(stopping.set)
         state = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", BY_NAME[server].full_name):
             await health_servicer.set(name, state)
@@ -169,19 +187,37 @@ def _refuse_all(server: str, missing: NotReady) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
+def _is_answered(listen: str) -> bool:
+    """Return whether a living server has the socket; always False for TCP, where binding tells."""
+    if not listen.startswith("unix:"):
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(listen.removeprefix("unix:"))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True  # too busy to take the call, or none of ours to judge
+    return True
+
+
 def _bind(grpc_server: grpc.aio.Server, listen: str) -> str:
     """Bind and return the address, with the port that was found for port 0."""
-    if listen.startswith("unix:"):
-        path = Path(listen.removeprefix("unix:"))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A socket file outlives a killed server and would refuse the next.
-        if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
-            path.unlink()
-        previous = os.umask(0o177)
+    if not listen.startswith("unix:"):
         try:
-            grpc_server.add_insecure_port(listen)
-        finally:
-            os.umask(previous)
-        return listen
-    port = grpc_server.add_insecure_port(listen)
-    return f"{listen.rpartition(':')[0]}:{port}"
+            port = grpc_server.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise SystemExit(f"can't listen at {listen}: {error}") from error
+        return f"{listen.rpartition(':')[0]}:{port}"
+    path = Path(listen.removeprefix("unix:"))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A socket file outlives a killed server and would refuse the next.
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+        path.unlink()
+    previous = os.umask(0o177)
+    try:
+        grpc_server.add_insecure_port(listen)
+    finally:
+        os.umask(previous)
+    return listen

@@ -16,6 +16,7 @@ from servers.kit.errors import (
     InvalidField,
     LoupeError,
     Overloaded,
+    TooLarge,
     UpstreamUnavailable,
     class_of,
 )
@@ -90,6 +91,9 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> LoupeError:
     match error.code():
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded("a server behind this one did not answer in time")
+        case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in message:
+            # gRPC's own words, on either side: "Sent message larger than max (5242880 vs. 4194304)".
+            return TooLarge(f"there is too much data for one message: {message}")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded(message)
         case grpc.StatusCode.UNAVAILABLE:

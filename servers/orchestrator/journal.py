@@ -12,12 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobSpec, JobState, Step
 from servers.kit.database import transaction
-from servers.kit.errors import NotFound, RequestIdReused, WrongState
+from servers.kit.errors import NotFound, RequestIdReused, TooLarge, WrongState
 from servers.kit.ids import new_id
+from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.pages import read_token, write_token
 from servers.orchestrator.tables import JOBS, STEPS
 from servers.orchestrator.tails import Tails
 
+# A step is sent as a part of one message.
+MAX_STEP_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 TERMINAL = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 
 
@@ -86,7 +89,10 @@ class Journal:
           step: its `body` and `job_state`.
         Raises:
           Fenced: the job has ended or another attempt has it; nothing was stored.
+          TooLarge: no watcher could be sent the step.
         """
+        if step.ByteSize() > MAX_STEP_BYTES:
+            raise TooLarge(f"the step has {step.ByteSize()} bytes, at most {MAX_STEP_BYTES} can be told to a watcher")
         now = _now()
         async with transaction(self._engine) as connection:
             row = await _row(connection, JOBS.c.job_id == job_id)

@@ -9,15 +9,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from typing import Any, cast
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, TypeAlias, cast
 
 import grpc
 
 from servers.kit import identity
-from servers.kit.errors import LoupeError
+from servers.kit.errors import LoupeError, TooLarge
 from servers.kit.interceptors.call import Aspect, Call
 from servers.kit.interceptors.validation import check
+from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.status import from_exception, to_status
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _PUBLIC = "/grpc.health.v1.Health/"
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Encode: TypeAlias = Callable[[Any], bytes]
 
 
 class Pipeline(grpc.aio.ServerInterceptor):
@@ -44,19 +46,21 @@ class Pipeline(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method.startswith(_PUBLIC):
             return cast("grpc.RpcMethodHandler[Any, Any] | None", handler)  # for None grpc answers UNIMPLEMENTED
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        # Answers are serialised in here, where one that can't be sent is still an error with a reason.
+        decode, encode = handler.request_deserializer, _bounded(handler.response_serializer)
         if handler.request_streaming and handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream, method, True), **codec)
+            stream = self._stream(handler.stream_stream, method, True, encode)
+            return grpc.stream_stream_rpc_method_handler(stream, decode)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream, method, False), **codec)
+            stream = self._stream(handler.unary_stream, method, False, encode)
+            return grpc.unary_stream_rpc_method_handler(stream, decode)
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._unary(handler.stream_unary, method, True), **codec)
-        return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, method, False), **codec)
+            unary = self._unary(handler.stream_unary, method, True, encode)
+            return grpc.stream_unary_rpc_method_handler(unary, decode)
+        unary = self._unary(handler.unary_unary, method, False, encode)
+        return grpc.unary_unary_rpc_method_handler(unary, decode)
 
-    def _unary(self, behaviour: Any, method: str, streams_in: bool) -> Any:
+    def _unary(self, behaviour: Any, method: str, streams_in: bool, encode: Encode) -> Any:
         async def answer(request: Any, context: Context) -> Any:
             call = _call(method, context, is_streaming=streams_in)
             started = time.perf_counter()
@@ -64,7 +68,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 async with AsyncExitStack() as stack:
                     for aspect in self._aspects:
                         await stack.enter_async_context(aspect(call))
-                    response = await behaviour(_checked(request, streams_in), context)
+                    response = encode(await behaviour(_checked(request, streams_in), context))
             except Exception as error:  # the one place where errors become statuses
                 await _fail(context, call, started, error)
             except asyncio.CancelledError:
@@ -75,16 +79,19 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         return answer
 
-    def _stream(self, behaviour: Any, method: str, streams_in: bool) -> Any:
-        async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
+    def _stream(self, behaviour: Any, method: str, streams_in: bool, encode: Encode) -> Any:
+        async def answer(request: Any, context: Context) -> AsyncIterator[bytes]:
             call = _call(method, context, is_streaming=True)
             started = time.perf_counter()
             try:
                 async with AsyncExitStack() as stack:
                     for aspect in self._aspects:
                         await stack.enter_async_context(aspect(call))
-                    async for response in behaviour(_checked(request, streams_in), context):
-                        yield response
+                    # Closed here and now when the caller leaves, and not when the collector comes by.
+                    responses = behaviour(_checked(request, streams_in), context)
+                    await stack.enter_async_context(aclosing(responses))
+                    async for response in responses:
+                        yield encode(response)
             except Exception as error:  # the one place where errors become statuses
                 await _fail(context, call, started, error)
             except (asyncio.CancelledError, GeneratorExit):
@@ -98,6 +105,18 @@ class Pipeline(grpc.aio.ServerInterceptor):
 def _call(method: str, context: Context, *, is_streaming: bool) -> Call:
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     return Call(method, metadata, is_streaming, context.time_remaining())
+
+
+def _bounded(serialize: Encode | None) -> Encode:
+    """Return a serialiser that raises TooLarge for what gRPC would refuse to send."""
+
+    def encode(response: Any) -> bytes:
+        data: bytes = serialize(response) if serialize else response
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise TooLarge(f"the answer has {len(data)} bytes, at most {MAX_MESSAGE_BYTES} fit into one message")
+        return data
+
+    return encode
 
 
 def _checked(request: Any, streams_in: bool) -> Any:
