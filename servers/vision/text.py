@@ -30,6 +30,8 @@ class Word:
 
 _MOST_LINES = 1500
 _LEAST_CONFIDENCE = 0.4
+_SAMPLE_LINES = 40
+_LEAST_READABLE = 0.15
 # Within a line that reads well.
 _LEAST_WORD_CONFIDENCE = 0.2
 # One lone letter or digit is more often an icon, a marker or a piece of a curve than a word.
@@ -59,11 +61,21 @@ def read_words(rgb: NDArray[np.uint8]) -> list[Word]:
     for lying, turned in ((0, 180), (90, 270)):
         group = [line for line in lines if line.angle_deg == lying]
         angle = _upright_angle(ink, group, (lying, turned)) if group else lying
-        readings += [reading for line in group for reading in read(ink, line, angle)]
-    for line in lines:
-        if line.angle_deg not in (0, 90):
-            readings += read(ink, line, round(line.angle_deg) % 360)
+        readings += _read_all(ink, [(line, angle) for line in group])
+    slanted = [(line, round(line.angle_deg) % 360) for line in lines if line.angle_deg not in (0, 90)]
+    readings += _read_all(ink, slanted)
     return [word for reading in _in_order(readings) for word in _words(reading, scale)]
+
+
+def _read_all(ink: Ink, lines: Sequence[tuple[TextLine, int]]) -> list[Reading]:
+    """Return the readings of lines, longest first; of a photo or noise, whose first lines make no sense, only those."""
+    readings: list[Reading] = []
+    for index, (line, angle) in enumerate(lines):
+        readable = sum(reading.confidence >= _LEAST_CONFIDENCE for reading in readings)
+        if index >= _SAMPLE_LINES and readable < _LEAST_READABLE * index:
+            break
+        readings += read(ink, line, angle)
+    return readings
 
 
 def _is_small_print(ink: Ink) -> bool:
