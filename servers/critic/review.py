@@ -64,7 +64,7 @@ def combine(source_sha256: str, version: str, findings: Iterable[Finding]) -> Ve
     return Verdict(is_approved=is_approved, code_sha256=source_sha256, policy_version=version, findings=ordered)
 
 
-def _order(finding: Finding) -> tuple[int, int, int, str, int, int, str]:
+def _order(finding: Finding) -> tuple[int, int, int, str, int, int, str, int, bool]:
     return (
         finding.line,
         finding.column,
@@ -73,6 +73,8 @@ def _order(finding: Finding) -> tuple[int, int, int, str, int, int, str]:
         finding.end_line,
         finding.end_column,
         finding.message,
+        finding.severity,
+        finding.is_blocking,
     )
 
 

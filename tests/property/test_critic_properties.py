@@ -91,7 +91,7 @@ def test_honest_code_around_a_hostile_program_does_not_hide_it(hostile, honest, 
     honest = honest.replace(future, "").replace("\r\n", "\n")
     if rule in ("encoding", "syntax-error") or "global " in source:
         assert rule in _policy_rules(source)
-    elif is_nested and rule != "star-import" and not _BINDS_EVAL.search(source):
+    elif is_nested and "import *" not in source and not _BINDS_EVAL.search(source):
         body = "".join(f"    {line}\n" for line in source.split("\n"))
         assert rule in _policy_rules(f"{honest}\ndef nested():\n{body}")
     else:

@@ -45,6 +45,9 @@ _HOLDS = {
     plan.COMPARISON_LESS_OR_EQUAL: "not is_greater(first, second)",
     plan.COMPARISON_EQUAL: "is_equal(first, second)",
 }
+_ORDINALS = dict(
+    enumerate(["second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"], start=2)
+)
 _SHOWN_NAMES = 8
 
 
@@ -160,11 +163,13 @@ def _reply(operation: Operation, several: bool, title: str) -> list[str]:
     if kind == plan.OPERATION_KIND_TOP_K:
         if form == plan.ANSWER_FORM_NUMBER:
             return ["return reply_numbers(items)"]
-        return ([] if several else ["items = with_ties(items, every)"]) + ["return reply_names(items)"]
+        ties = [] if several else ["items = with_ties(items, every)"]
+        return [*ties, f"return reply_names(items, {_string(_lead(operation))})"]
     if kind in (plan.OPERATION_KIND_RANK, plan.OPERATION_KIND_LIST):
         has_filter = any(one.selection.filters or one.selection.has_twin for one in operation.operands)
         is_plain = kind == plan.OPERATION_KIND_LIST and not has_filter
-        return [f"return reply_names(items{', with_numbers=False' if is_plain else ''})"]
+        lead = f", {_string(_lead(operation))}" if kind == plan.OPERATION_KIND_RANK else ""
+        return [f"return reply_names(items{lead}{', with_numbers=False' if is_plain else ''})"]
     if kind == plan.OPERATION_KIND_TREND:
         across = any(
             len(one.selection.categories) == 1 and len(one.selection.series) != 1 for one in operation.operands
@@ -173,6 +178,18 @@ def _reply(operation: Operation, several: bool, title: str) -> list[str]:
     if kind == plan.OPERATION_KIND_DESCRIBE:
         return [f"return reply_description(items, {_string(title)})"]
     return [plain]
+
+
+def _lead(operation: Operation) -> str:
+    """Return what ranked items have in common, in words: "Highest", "Third lowest", "From highest to lowest"."""
+    selection = operation.operands[0].selection
+    is_descending = selection.order != plan.ORDER_ASCENDING
+    if operation.kind == plan.OPERATION_KIND_RANK:
+        return "From highest to lowest" if is_descending else "From lowest to highest"
+    extreme = "highest" if is_descending else "lowest"
+    if selection.first <= 1:
+        return extreme.capitalize()
+    return f"{_ORDINALS[selection.first].capitalize()} {extreme}" if selection.first in _ORDINALS else "In that place"
 
 
 def _string(text: str) -> str:

@@ -10,19 +10,21 @@ from servers.codegen.programs.parts.writing import Unanswerable, answered, short
 
 def reply_numbers(items: pd.DataFrame) -> dict:
     """Reply with the items' numbers."""
+    if items.empty:
+        raise Unanswerable("no value in the figure is like that")
     sentences = [f"{item['name']} is {shown(item)}" for _, item in items.iterrows()]
     text = "; ".join(sentences[:40])
     text = f"{text[0].upper()}{text[1:]}{' and more' if len(sentences) > 40 else ''}."
     return answered(text, ", ".join(short(item) for _, item in items.iterrows()), items)
 
 
-def reply_names(items: pd.DataFrame, with_numbers: bool = True) -> dict:
-    """Reply with the items' names, their numbers beside them."""
+def reply_names(items: pd.DataFrame, lead: str = "", with_numbers: bool = True) -> dict:
+    """Reply with the items' names, their numbers beside them, after a word on what they have in common."""
     if items.empty:
         raise Unanswerable("no value in the figure is like that")
     names = [f"“{item['label']}”" + (f" ({shown(item)})" if with_numbers else "") for _, item in items.iterrows()]
     text = ", ".join(names[:40]) + (" and more" if len(names) > 40 else "") + "."
-    return answered(text, ", ".join(items["label"].unique()), items)
+    return answered(f"{lead}: {text}" if lead else text, ", ".join(items["label"].unique()), items)
 
 
 def reply_count(items: pd.DataFrame, all_items: pd.DataFrame) -> dict:
