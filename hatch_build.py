@@ -6,6 +6,7 @@ Run by every build (`pip install .` needs nothing else), or by hand as `python h
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -24,9 +25,9 @@ def generate() -> None:
         for source_root, package in SOURCE_ROOTS.items()
         for path in sorted((ROOT / source_root / package).rglob("*.proto"))
     ]
-    for package in SOURCE_ROOTS.values():
-        shutil.rmtree(ROOT / package, ignore_errors=True)
-    (ROOT / "loupe").mkdir()
+    # Made beside and swapped in whole, so that a process which starts meanwhile finds the old code or the new.
+    made = ROOT / ".build" / f"generated-{os.getpid()}"
+    (made / "loupe").mkdir(parents=True)
     spec = importlib.util.find_spec("grpc_tools")
     if spec is None or spec.origin is None:
         raise RuntimeError("grpcio-tools is not installed in the environment that builds Loupe")
@@ -39,16 +40,20 @@ def generate() -> None:
         f"-I{Path(spec.origin).parent / '_proto'}",
     ]
     services = [path for path in protos if path.endswith("_service.proto")]
-    subprocess.run([*protoc, f"--python_out={ROOT}", f"--mypy_out=quiet:{ROOT}", *protos], check=True)
-    subprocess.run([*protoc, f"--grpc_python_out={ROOT}", f"--mypy_grpc_out=quiet:{ROOT}", *services], check=True)
+    subprocess.run([*protoc, f"--python_out={made}", f"--mypy_out=quiet:{made}", *protos], check=True)
+    subprocess.run([*protoc, f"--grpc_python_out={made}", f"--mypy_grpc_out=quiet:{made}", *services], check=True)
     # Envoy renders google.rpc details only if their types are in the set, and no contract of ours imports them.
-    descriptor_set = f"--descriptor_set_out={ROOT / 'loupe' / 'descriptor_set.binpb'}"
+    descriptor_set = f"--descriptor_set_out={made / 'loupe' / 'descriptor_set.binpb'}"
     protos.append("google/rpc/error_details.proto")
     subprocess.run([*protoc, descriptor_set, "--include_imports", *protos], check=True)
     for package in SOURCE_ROOTS.values():
-        for folder in [ROOT / package, *(p for p in (ROOT / package).rglob("*") if p.is_dir())]:
+        for folder in [made / package, *(p for p in (made / package).rglob("*") if p.is_dir())]:
             (folder / "__init__.py").touch()
-        (ROOT / package / "py.typed").touch()
+        (made / package / "py.typed").touch()
+        if (ROOT / package).exists():
+            (ROOT / package).rename(made / f"old-{package}")
+        (made / package).rename(ROOT / package)
+    shutil.rmtree(made)
 
 
 if __name__ == "__main__":

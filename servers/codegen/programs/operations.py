@@ -45,9 +45,8 @@ _HOLDS = {
     plan.COMPARISON_LESS_OR_EQUAL: "not is_greater(first, second)",
     plan.COMPARISON_EQUAL: "is_equal(first, second)",
 }
-_ORDINALS = dict(
-    enumerate(["second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"], start=2)
-)
+_ORDINAL_WORDS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_ORDINALS = dict(enumerate(_ORDINAL_WORDS, start=2))
 _SHOWN_NAMES = 8
 
 
