@@ -19,6 +19,7 @@ from servers.vision.geometry import PixelBox
 
 _RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0.785
 _THICKNESS_SPREAD = 0.12  # bars of one chart differ in thickness by rounding only; 12 % is 1 px of 8
+_BODY_SHARE = 0.7
 _BASELINE_PX = 2.5
 _SEPARATOR_PX = 2.5
 _LEAST_SHARE_OF_INK = 0.35  # of all filled pixels; where bars hold less, the chart is of another kind
@@ -78,21 +79,27 @@ def find_bars(
       named: fills of the legend, which bars may have even where labels hide nearly all of them.
     """
     text = page.text_mask()
-    rects = [
-        rect
-        for rect in _rectangles(palette, text, distance_from(page, palette.papers) >= FROM_PAPER)
-        if not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
-        and _sizeable(rect.box, page)
-        and not _is_lettering(rect.box, text, page.text_height)
-    ]
-    if not rects:
-        return None
-    best: tuple[float, BarChart] | None = None
-    for vertical in (True, False):
-        scored = _layout(page, palette, rects, Frame(vertical), text, named)
-        if scored is not None and (best is None or scored[0] > best[0]):
-            best = scored
-    return best[1] if best else None
+    inked = distance_from(page, palette.papers) >= FROM_PAPER
+    best: list[tuple[float, BarChart] | None] = []
+    for bridged in (inked, np.zeros_like(inked)):
+        rects = [
+            rect
+            for rect in _rectangles(palette, text, bridged)
+            if not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
+            and _sizeable(rect.box, page)
+            and not _is_lettering(rect.box, text, page.text_height)
+        ]
+        scored = (
+            [_layout(page, palette, rects, Frame(vertical), text, named) for vertical in (True, False)] if rects else []
+        )
+        best.append(max((item for item in scored if item is not None), key=lambda item: item[0], default=None))
+    whole, apart = best
+    if whole is None or apart is None:
+        found = whole or apart
+        return found[1] if found else None
+    # Outlines part the touching bars of a histogram; bridging them would make one bar of two.
+    parted = apart[1].frame == whole[1].frame and len(apart[1].lanes) > len(whole[1].lanes)
+    return apart[1] if parted else whole[1]
 
 
 def _sizeable(box: PixelBox, page: Page) -> bool:
@@ -127,8 +134,23 @@ def _rectangles(palette: Palette, text: Mask, inked: Mask) -> list[_Rect]:
             if covered >= _RECTANGULAR * w * h and area >= 0.25 * w * h:
                 rects.append(_Rect(index, PixelBox(x, y, x + w, y + h)))
             else:
-                rects += _skyline(index, window, x, y)
+                rects += _without_rules(index, window, x, y) or _skyline(index, window, x, y)
     return rects
+
+
+def _without_rules(fill: int, window: Mask, x: int, y: int) -> list[_Rect]:
+    """Return the bars of a shape that axes, frame or grid of the same colour join: opening cuts thin lines."""
+    if min(window.shape) < 8:
+        return []
+    opened = cv2.morphologyEx(window.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(opened.astype(np.uint8), connectivity=4)
+    boxes = [tuple(int(value) for value in row) for row in stats[1:count]]
+    # Where little is left the shape was a line with markers, not bars.
+    if opened.sum() < _BODY_SHARE * window.sum():
+        return []
+    if len(boxes) < 2 or any(area < _RECTANGULAR * w * h for _, _, w, h, area in boxes):
+        return []
+    return [_Rect(fill, PixelBox(x + a, y + b, x + a + w, y + b + h)) for a, b, w, h, _ in boxes]
 
 
 def _skyline(fill: int, window: Mask, x: int, y: int) -> list[_Rect]:

@@ -16,7 +16,7 @@ from servers.vision.numbers import parse_date
 from servers.vision.text import Word
 
 # In letter heights: keys of the plotting libraries and publishers are 0.5 to 1.8 high and up to 5 wide (a line sample).
-_KEY_HEIGHT = (0.25, 2.0)
+_KEY_HEIGHT = (0.1, 2.0)
 _KEY_WIDTH = 5.5
 _KEY_GAP = 2.2
 _WORD_GAP = 1.3

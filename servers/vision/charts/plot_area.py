@@ -15,6 +15,7 @@ from servers.vision.geometry import PixelBox
 _RULE_SHARE = 0.45  # of the plot's length that a rule covers, dashes counted
 _FRAME_SHARE = 0.8  # the same for strong lines, such as a frame
 _STRONG = 35.0
+_ROW_REACH = 0.4  # of the plot's width
 _RULE_CHROMA = 14.0
 _VISIBLE = 3.0  # colour difference at which a light grid is still seen
 
@@ -67,18 +68,34 @@ def find_plot_area(page: Page, palette: Palette, x_axis: ValueAxis | None, y_axi
 
 
 def _top_of_labels(page: Page, box: PixelBox, lowest_tick: float) -> float:
-    """Return the top of the first row of words under the lowest tick: category labels stand below the plot."""
+    """Return the top of the category labels: slanted words, or the first row of words that reaches across the plot.
+
+    A legend inside the plot may stand below the lowest tick too, but its words do not reach across.
+    """
     height = page.text_height
-    tops = [
-        run.box.y_min
+    below = [
+        run
         for run in page.runs
         if run.box.y_min > lowest_tick + 0.3 * height and box.x_min <= run.box.center_x <= box.x_max
     ]
-    tops += [
-        word.box.y_min
+    turned = [
+        word.box
         for word in page.turned
-        if word.box.y_min > lowest_tick - 0.5 * height and box.x_min < word.box.center_x
+        if word.box.y_min > lowest_tick - 0.5 * height and box.x_min < word.box.center_x < box.x_max
     ]
+    tops = []
+    # Pieces of a curve may be read as a slanted word: labels stand at the same height all along.
+    for slanted in turned:
+        row = [other for other in turned if abs(other.y_min - slanted.y_min) < 1.5 * height]
+        if max(other.center_x for other in row) - min(other.center_x for other in row) > _ROW_REACH * (
+            box.x_max - box.x_min
+        ):
+            tops.append(min(other.y_min for other in row))
+    for run in below:
+        row = [other.box for other in below if abs(other.box.center_y - run.box.center_y) < 0.6 * height]
+        reach = max(other.center_x for other in row) - min(other.center_x for other in row)
+        if reach > _ROW_REACH * (box.x_max - box.x_min):
+            tops.append(min(other.y_min for other in row))
     return min(tops, default=box.y_max)
 
 
