@@ -20,11 +20,11 @@ _OTHERS = ("gateway.envoy.config", "cli.config")
 def render() -> str:
     """Return the file's text: every variable with its default and what it means."""
     sections = ["# Every setting of Loupe with its default. Generated: make env-example\n"]
-    shared = set(MeshSettings.model_fields)
-    sections.append(_section("shared by all", MeshSettings, skip=set()))
+    listed: set[str] = set()
+    sections.append(_section("shared by all", MeshSettings, listed))
     for module in (*(f"{service.module}.config" for service in SERVICES), *_OTHERS):
         settings = _settings_of(importlib.import_module(module))
-        sections.append(_section(module.rpartition(".")[0], settings, skip=shared))
+        sections.append(_section(module.rpartition(".")[0], settings, listed))
     return "\n".join(sections)
 
 
@@ -36,13 +36,16 @@ def _settings_of(module: ModuleType) -> type[MeshSettings]:
     )
 
 
-def _section(title: str, settings: type[MeshSettings], skip: set[str]) -> str:
+def _section(title: str, settings: type[MeshSettings], listed: set[str]) -> str:
+    """Return the variables of one server that are not listed yet, and list them."""
     lines = [f"# --- {title} ---"]
     for name, field in settings.model_fields.items():
-        if name in skip:
+        variable = _variable(settings, name, field)
+        if variable in listed:
             continue
+        listed.add(variable)
         lines += [f"# {line}" for line in (field.description or "").splitlines()]
-        lines.append(f"# {_variable(settings, name, field)}={_default(field)}\n")
+        lines.append(f"# {variable}={_default(field)}\n")
     return "\n".join(lines)
 
 
