@@ -125,6 +125,17 @@ def _axis_of(page: Page, group: Sequence[tuple[TextRun, float, str]], direction:
         return None
     inliers = [group[index] for index in fit.inliers]
     span = float(np.ptp(pixels[list(fit.inliers)]))
+    if len(inliers) == 2 and direction == "y":
+        confirmed = _read_neighbours(page, inliers, fit)
+        if confirmed:
+            inliers = [*inliers, *confirmed]
+            refit = fit_axis(
+                np.array([run.box.center_y for run, _, _ in inliers]),
+                np.array([number for _, number, _ in inliers]),
+                tolerance_px=tolerance,
+            )
+            if refit is not None and len(refit.inliers) >= 3:
+                return _assemble(direction, [inliers[index] for index in refit.inliers], refit)
     # Two labels always fit a line: they count only where they are far apart and nothing else stands in the column.
     if len(inliers) < 3 and not (len(group) == 2 and span > 12 * page.text_height):
         return None
@@ -133,6 +144,31 @@ def _axis_of(page: Page, group: Sequence[tuple[TextRun, float, str]], direction:
     if direction == "y" and not fit.log and len(inliers) < 4 and fit.slope > 0 and len(group) > len(inliers):
         return None
     return _assemble(direction, inliers, fit)
+
+
+def _read_neighbours(
+    page: Page, pair: Sequence[tuple[TextRun, float, str]], fit: AxisFit
+) -> list[tuple[TextRun, float, str]]:
+    """Return ticks that recognition of the image missed, read where two others say they stand; others stay unread."""
+    (upper, first, unit), (lower, second, _) = sorted(pair, key=lambda item: item[0].box.center_y)
+    step_px, step = lower.box.center_y - upper.box.center_y, second - first
+    column = PixelBox(min(upper.box.x_min, lower.box.x_min), 0.0, max(upper.box.x_max, lower.box.x_max), 0.0)
+    at_side = column.x_max < 0.3 * page.width or column.x_min > 0.7 * page.width
+    if fit.log or step >= 0 or not at_side or step_px < 2 * page.text_height:
+        return []
+    found = []
+    for k in (-3, -2, -1, 2, 3, 4):
+        y, number = upper.box.center_y + k * step_px, float(f"{first + k * step:.10g}")
+        half = 0.8 * page.text_height
+        box = PixelBox(column.x_min - 1.5 * page.text_height, y - half, column.x_max + 1, y + half)
+        if box.x_min < 0 or box.y_min < 0 or box.y_max > page.height:
+            box = box.clipped(page.width, page.height)
+        word = page.read_word(box, digits_only=True) if box.height > half else None
+        read = quantity(word.text) if word is not None else None
+        if word is not None and read is not None and abs(read.number - number) <= 1e-6 * max(1.0, abs(number)):
+            at = PixelBox(box.x_min + word.box.x_min, y - half / 2, box.x_min + word.box.x_max, y + half / 2)
+            found.append((TextRun((word,), at, word.text), number, unit))
+    return found
 
 
 def _is_log_like(values: Floats) -> bool:
