@@ -113,10 +113,9 @@ class TextLines:
             self._line((wording.plain(line), "bold"))
 
     def _incident(self, incident: Incident) -> None:
-        style = "red" if incident.is_final else "yellow"
         for place, (word, told) in enumerate(wording.incident_lines(incident)):
             mark = "✗" if place == 0 else " "
-            self._line((f"  {mark} {word}: ", style), (told, "bold" if place == 0 else ""))
+            self._line((f"  {mark} {word}: ", "red"), (told, "bold" if place == 0 else ""))
 
     def _line(self, *parts: tuple[str, str]) -> None:
         self._console.print(Text.assemble(*parts))

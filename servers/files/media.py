@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from servers.kit.errors import DamagedMedia, TooManyPixels, UnsupportedMediaType
 
@@ -21,6 +21,8 @@ _SIGNATURES = (
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
 )
+# Orientations that turn the image by a quarter.
+_LYING = (5, 6, 7, 8)
 _ACCEPTED = "PNG, JPEG, GIF, WEBP, BMP"
 # Signatures of what people upload by mistake, for an answer that names it.
 _REFUSED = (
@@ -60,6 +62,9 @@ def identify_image(head: bytes, *, max_pixels: int) -> Media:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(BytesIO(head), formats=[kind]) as image:
                 width, height = image.size
+                # Without the data in the header, Pillow would decode the whole image to look for it.
+                if "exif" in image.info and image.getexif().get(ExifTags.Base.Orientation) in _LYING:
+                    width, height = height, width
     except Image.DecompressionBombError as error:
         raise TooManyPixels(f"the {kind} image has more pixels than the limit of {max_pixels}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

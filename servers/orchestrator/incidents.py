@@ -134,7 +134,6 @@ def _incident(
         plan=[DOING[action][1] for action in _WHOLE_PLAN if action not in done],
         log_tail=log_tail,
         trace_id=telemetry.trace_id(),
-        is_final=True,
     )
     incident.create_time.GetCurrentTime()
     return incident

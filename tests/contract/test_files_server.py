@@ -14,7 +14,7 @@ import pytest_asyncio
 from google.api.httpbody_pb2 import HttpBody
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from PIL import Image
+from PIL import ExifTags, Image
 
 from loupe.files.v1 import files_pb2
 from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
@@ -129,6 +129,16 @@ async def test_every_promised_type_is_taken_whatever_its_name(files, kind):
     Image.new("RGB", (8, 8), "green").save(buffer, kind)
     ref = await upload(files, buffer.getvalue(), file_name="picture.docx")
     assert ref.media_type == f"image/{kind.lower()}"
+
+
+async def test_the_size_of_a_photo_is_that_of_the_upright_image(files):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(buffer, "JPEG", exif=exif)
+    ref = await upload(files, buffer.getvalue())
+    stored = (await files.GetFile(files_pb2.GetFileRequest(file_id=ref.file_id))).file
+    assert (stored.width_px, stored.height_px) == (30, 40)
 
 
 async def test_bytes_stay_until_the_last_file_with_them_goes(files, module_home):

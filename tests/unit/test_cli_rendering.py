@@ -153,7 +153,6 @@ def test_an_incident_says_what_failed_why_and_what_to_do() -> None:
         summary="the code failed",
         diagnosis="KeyError: 'Jan' (line 3)",
         remedies=[Remedy(label="Look at the code"), Remedy(label="Ask a person")],
-        is_final=True,
     )
 
     assert printed(incident) == [
