@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,11 +14,10 @@ from servers.vision.charts.calibration import Floats
 from servers.vision.charts.colors import FROM_PAPER, Palette, distance_from
 from servers.vision.charts.frame import Frame
 from servers.vision.charts.page import Lab, Mask, Page
+from servers.vision.charts.rectangles import Rect, find_rectangles, is_lettering, is_sizeable
 from servers.vision.geometry import PixelBox
 
-_RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0.785
 _THICKNESS_SPREAD = 0.12  # bars of one chart differ in thickness by rounding only; 12 % is 1 px of 8
-_BODY_SHARE = 0.7
 _BASELINE_PX = 2.5
 _SEPARATOR_PX = 2.5
 _LEAST_SHARE_OF_INK = 0.35  # of all filled pixels; where bars hold less, the chart is of another kind
@@ -63,12 +61,6 @@ class BarChart:
         return float(np.median([hi - lo for lo, hi in self.lanes]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rect:
-    fill: int
-    box: PixelBox
-
-
 def find_bars(
     page: Page, palette: Palette, *, ignore: Sequence[PixelBox] = (), named: Sequence[int] = ()
 ) -> BarChart | None:
@@ -84,10 +76,10 @@ def find_bars(
     for bridged in (inked, np.zeros_like(inked)):
         rects = [
             rect
-            for rect in _rectangles(palette, text, bridged)
+            for rect in find_rectangles(palette, text, bridged)
             if not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
-            and _sizeable(rect.box, page)
-            and not _is_lettering(rect.box, text, page.text_height)
+            and is_sizeable(rect.box, page)
+            and not is_lettering(rect.box, text, page.text_height)
         ]
         scored = (
             [_layout(page, palette, rects, Frame(vertical), text, named) for vertical in (True, False)] if rects else []
@@ -102,86 +94,8 @@ def find_bars(
     return apart[1] if parted else whole[1]
 
 
-def _sizeable(box: PixelBox, page: Page) -> bool:
-    return (
-        min(box.width, box.height) >= 1.5
-        and max(box.width, box.height) >= 4
-        and box.area < 0.6 * page.width * page.height
-    )
-
-
-def _is_lettering(box: PixelBox, text: Mask, text_height: float) -> bool:
-    """Tell whether the rectangle is a piece of a letter: no larger than letters and standing among them."""
-    if max(box.width, box.height) > 1.5 * text_height:
-        return False
-    return float(text[int(box.y_min) : int(box.y_max), int(box.x_min) : int(box.x_max)].mean()) > 0.5
-
-
-def _rectangles(palette: Palette, text: Mask, inked: Mask) -> list[_Rect]:
-    rects: list[_Rect] = []
-    for index in range(len(palette.fills)):
-        mask = palette.mask(index).astype(np.uint8)
-        # Gridlines that show through or over a bar are bridged; gaps of bare paper part bars.
-        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-        mask = (mask.astype(bool) | (closed.astype(bool) & inked & (palette.labels < 0))).astype(np.uint8)
-        count, component, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-        for part in range(1, count):
-            x, y, w, h, area = (int(value) for value in stats[part])
-            if area < 6:
-                continue
-            window = component[y : y + h, x : x + w] == part
-            covered = int((window | text[y : y + h, x : x + w]).sum())
-            if covered >= _RECTANGULAR * w * h and area >= 0.25 * w * h:
-                rects.append(_Rect(index, PixelBox(x, y, x + w, y + h)))
-            else:
-                rects += _without_rules(index, window, x, y) or _skyline(index, window, x, y)
-    return rects
-
-
-def _without_rules(fill: int, window: Mask, x: int, y: int) -> list[_Rect]:
-    """Return the bars of a shape that axes, frame or grid of the same colour join: opening cuts thin lines."""
-    if min(window.shape) < 8:
-        return []
-    opened = cv2.morphologyEx(window.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(opened.astype(np.uint8), connectivity=4)
-    boxes = [tuple(int(value) for value in row) for row in stats[1:count]]
-    # Where little is left the shape was a line with markers, not bars.
-    if opened.sum() < _BODY_SHARE * window.sum():
-        return []
-    if len(boxes) < 2 or any(area < _RECTANGULAR * w * h for _, _, w, h, area in boxes):
-        return []
-    return [_Rect(fill, PixelBox(x + a, y + b, x + a + w, y + b + h)) for a, b, w, h, _ in boxes]
-
-
-def _skyline(fill: int, window: Mask, x: int, y: int) -> list[_Rect]:
-    """Return the bars of a histogram-like shape: touching bars of one fill on a straight baseline."""
-    found: list[_Rect] = []
-    h, w = window.shape
-    if min(h, w) < 8:
-        return found
-    for vertical in (True, False):
-        body = window if vertical else window.T
-        length, across = body.shape
-        base = length - 1 if vertical else 0
-        if body[base].mean() < 0.9 and body[base - 1 if vertical else 1].mean() < 0.9:
-            continue
-        heights = body.sum(axis=0).astype(np.int64)
-        edges = [0, *(int(k) + 1 for k in np.flatnonzero(np.abs(np.diff(heights)) > 1)), across]
-        plateaus = [(a, b) for a, b in itertools.pairwise(edges) if b - a >= 3]
-        if len(plateaus) < 2 or sum(b - a for a, b in plateaus) < 0.85 * across or len(plateaus) > across / 4:
-            continue
-        for a, b in plateaus:
-            tall = int(np.median(heights[a:b]))
-            if vertical:
-                found.append(_Rect(fill, PixelBox(x + a, y + h - tall, x + b, y + h)))
-            else:
-                found.append(_Rect(fill, PixelBox(x, y + a, x + tall, y + b)))
-        break
-    return found
-
-
 def _layout(
-    page: Page, palette: Palette, rects: Sequence[_Rect], frame: Frame, text: Mask, named: Sequence[int]
+    page: Page, palette: Palette, rects: Sequence[Rect], frame: Frame, text: Mask, named: Sequence[int]
 ) -> tuple[float, BarChart] | None:
     """Return (how well the rectangles are bars in this frame, the chart)."""
     thick = np.array([hi - lo for lo, hi in (frame.across(rect.box) for rect in rects)])
@@ -217,14 +131,14 @@ def _layout(
     return score, BarChart(frame, tuple(bars), tuple(lanes), baseline if len(standing) >= 2 or len(bars) == 1 else None)
 
 
-def _baseline(rects: Sequence[_Rect], frame: Frame) -> tuple[float, list[_Rect]]:
+def _baseline(rects: Sequence[Rect], frame: Frame) -> tuple[float, list[Rect]]:
     """Return the coordinate along which most lanes have an edge, and the bars there.
 
     Of several that serve as many lanes the lowest counts: stacks of equal parts share more edges than their foot.
     """
     lanes = _lanes(rects, frame)
     home = [_lane_of(frame.across(rect.box), lanes) for rect in rects]
-    best: tuple[tuple[int, float], list[_Rect]] | None = None
+    best: tuple[tuple[int, float], list[Rect]] | None = None
     for edge in sorted({edge for rect in rects for edge in frame.along(rect.box)}):
         touching = [
             index
@@ -250,7 +164,7 @@ def _lane_of(across: tuple[float, float], lanes: Sequence[tuple[float, float]]) 
     return int(np.argmax([min(across[1], hi) - max(across[0], lo) for lo, hi in lanes]))
 
 
-def _chained(rects: Sequence[_Rect], standing: Sequence[_Rect], frame: Frame) -> list[_Rect]:
+def _chained(rects: Sequence[Rect], standing: Sequence[Rect], frame: Frame) -> list[Rect]:
     """Return the bars on the baseline and everything stacked on them or sharing a lane with them."""
     chosen = list(standing)
     lanes = [frame.across(rect.box) for rect in standing]
@@ -265,7 +179,7 @@ def _chained(rects: Sequence[_Rect], standing: Sequence[_Rect], frame: Frame) ->
     return chosen
 
 
-def _touches_stack(rect: _Rect, rects: Sequence[_Rect], frame: Frame) -> bool:
+def _touches_stack(rect: Rect, rects: Sequence[Rect], frame: Frame) -> bool:
     """Tell whether another bar of the same lane ends where this one begins, as in stacks without a common baseline."""
     lo, hi = frame.across(rect.box)
     for other in rects:
@@ -279,7 +193,7 @@ def _touches_stack(rect: _Rect, rects: Sequence[_Rect], frame: Frame) -> bool:
     return False
 
 
-def _lanes(rects: Sequence[_Rect], frame: Frame) -> list[tuple[float, float]]:
+def _lanes(rects: Sequence[Rect], frame: Frame) -> list[tuple[float, float]]:
     lanes: list[list[tuple[float, float]]] = []
     for lo, hi in sorted(frame.across(rect.box) for rect in rects):
         if lanes:
@@ -294,7 +208,7 @@ def _lanes(rects: Sequence[_Rect], frame: Frame) -> list[tuple[float, float]]:
 def _scan(
     page: Page,
     palette: Palette,
-    rects: Sequence[_Rect],
+    rects: Sequence[Rect],
     lanes: Sequence[tuple[float, float]],
     frame: Frame,
     text: Mask,
