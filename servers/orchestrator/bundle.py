@@ -6,6 +6,7 @@ and no ids of this run, so two equal jobs leave equal files; manifest.json holds
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -55,8 +56,7 @@ class Bundler:
             "analysis.ipynb": notebook(view.goal.question, code.source),
         }
         files = {name: made[name] for name in CODE_OUTPUTS} | {"overlay.png": overlay}
-        for name, text in written.items():
-            files[name] = await self._store(view, name, text)
+        files |= await self._store_all(view, written)
         digest = bundle_digest({name: ref.sha256 for name, ref in files.items()})
         # The run named no limits of its own, so those by default were in force.
         capabilities = await self._sandbox.GetCapabilities(GetCapabilitiesRequest())
@@ -64,6 +64,15 @@ class Bundler:
         manifest = json.dumps(_manifest(view, files, digest, limits), indent=1, ensure_ascii=False) + "\n"
         files["manifest.json"] = await self._store(view, "manifest.json", manifest)
         return Bundle(files=[NamedFile(name=name, file=files[name]) for name in sorted(files)], digest=digest)
+
+    async def _store_all(self, view: JobView, texts: Mapping[str, str]) -> dict[str, FileRef]:
+        """Store files side by side: each waits for the disk, and one wait is as long as four."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                stored = {name: group.create_task(self._store(view, name, text)) for name, text in texts.items()}
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
+        return {name: task.result() for name, task in stored.items()}
 
     async def _store(self, view: JobView, name: str, text: str) -> FileRef:
         request_id = f"{view.job_id}.{view.attempt}.bundle.{name}"
