@@ -24,6 +24,8 @@ _LEAST_STRENGTH = 28
 # Ink is above this share of the strongest ink nearby, so that soft edges don't join letters.
 _RELATIVE_STRENGTH = 0.4
 _RULE_LENGTH_PX = 40
+# Squares and discs of 6 px cover 0.88 of their convex hull and more, bold letters at most 0.86.
+_LEAST_CONVEXITY = 0.87
 _LEAST_GLYPH_PX = 4
 _DASHES_OF_A_RULE = 6
 _LARGEST_GLYPH_PX = 160
@@ -95,6 +97,9 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     core = np.bincount(labels[(cv2.erode(solid, square) > 0) & is_even], minlength=count) / np.maximum(area, 1)
     # Legend swatches, markers and small bars: compact, without holes, and thicker than strokes.
     is_blob = (short >= 6) & (long <= 2.5 * short) & (fill >= 0.74) & (core >= 0.4)
+    for piece in np.flatnonzero(is_blob[1:]) + 1:  # a heavy n is as full as a disc, but not as convex
+        left, top, right, bottom = boxes[piece]
+        is_blob[piece] = _convexity(labels[top:bottom, left:right] == piece) >= _LEAST_CONVEXITY
     # A short stroke at a rule is the tick of an axis, not the minus sign of its label.
     touches_rule = np.bincount(labels[cv2.dilate(rules, np.ones((7, 7), np.uint8)) > 0], minlength=count) > 0
     is_dash = (height <= 3) & (width > height) & (fill >= 0.8) & _repeats(y, height, width)
@@ -120,6 +125,16 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     may_be_mark = (long <= _LARGEST_GLYPH_PX) & ~is_tick & ~is_dash & ~is_rest
     is_glyph[0] = may_be_mark[0] = False
     return Ink(strength, labels.astype(np.int32), rules, boxes[:count], is_glyph, may_be_mark)
+
+
+def _convexity(shape: NDArray[np.bool_]) -> float:
+    """Return the share of its convex hull that a shape, [h, w], covers."""
+    rows = np.flatnonzero(shape.any(axis=1))
+    first = shape[rows].argmax(axis=1)
+    last = shape.shape[1] - shape[rows, ::-1].argmax(axis=1)
+    corners = [(x, y + side) for x, y in zip(np.r_[first, last], np.r_[rows, rows], strict=True) for side in (0, 1)]
+    hull = cv2.convexHull(np.array(corners, np.float32))
+    return float(shape.sum()) / float(cv2.contourArea(hull))
 
 
 def _repeats(y: NDArray[np.int32], height: NDArray[np.int32], width: NDArray[np.int32]) -> NDArray[np.bool_]:
