@@ -78,7 +78,8 @@ def contents(grid: Grid) -> str:
 def missing_years(question: Question, known: Vocabulary) -> list[str]:
     """Return the years asked about that the figure has not: neither as a time of its own nor in its texts."""
     if not any(year_of(name) for names in (question.grid.categories, question.grid.series) for name in names):
-        printed = known.years()
+        # A year beside the figure ("© 2021", "Source: survey of 2019") says when it was made, not what it is about.
+        printed = _known(question, ()).years()
         strange = [word.text for word in _years(question) if word.key not in known]
         return strange if printed or question.grid.title else []
     return [word.text for word in _years(question) if word.key not in known]

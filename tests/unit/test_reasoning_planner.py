@@ -7,12 +7,14 @@ import pytest
 from loupe.critic.v1.critic_pb2 import Finding, Verdict
 from loupe.reasoning.v1 import analysis_pb2 as plan
 from loupe.reasoning.v1 import reasoning_pb2 as pb
+from loupe.reasoning.v1.analysis_pb2 import Analysis
 from loupe.sandbox.v1 import sandbox_pb2
 from loupe.type.v1.answer_pb2 import ANSWER_STATUS_ANSWERED, ANSWER_STATUS_UNANSWERABLE, Answer
 from loupe.type.v1.figure_pb2 import FIDELITY_FAIL, Figure, TextBlock
 from loupe.type.v1.file_ref_pb2 import FileRef
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.reasoning.planner import next_step
+from servers.reasoning.understanding import Refusal, understand
 from tests.unit.reasoning_programs import chart
 
 FIRST = FileRef(file_id="file_" + "a" * 26, media_type="image/png")
@@ -133,3 +135,18 @@ def test_a_program_may_find_that_there_is_no_answer():
 def test_the_same_state_gives_the_same_step():
     turns = [read(SALES)]
     assert next_step(goal("Which is highest?"), turns) == next_step(goal("Which is highest?"), turns)
+
+
+def test_a_year_beside_the_figure_says_when_it_was_made_not_what_it_is_about():
+    ages = chart({"Men": {"16-24": 23.0, "25-34": 28.0}, "Women": {"16-24": 21.0, "25-34": 22.0}})
+    asked = understand("What was the share of women between 25-34 in 2019?", [ages], ["© Example 2021"])
+    assert isinstance(asked, Analysis)
+    assert list(asked.operations[0].operands[0].selection.series) == ["Women"]
+    assert "“2019”" in asked.assumptions[0]
+
+
+def test_a_year_in_the_title_says_what_the_figure_is_about():
+    ages = chart({"Men": {"16-24": 23.0, "25-34": 28.0}}, title="Smokers in 2021")
+    refused = understand("What was the share of men between 25-34 in 2019?", [ages])
+    assert isinstance(refused, Refusal)
+    assert "“2019”" in refused.reason
