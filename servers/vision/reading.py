@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from loupe.type.v1.engine_pb2 import Engine
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.caption import describe
-from servers.vision.charts.reader import read_charts
+from servers.vision.charts.reader import examine
 from servers.vision.geometry import box_of
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
@@ -38,17 +38,19 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
         size = (max(1, round(width / factor)), max(1, round(height / factor)))
         work = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
     words = read_words(work)
-    charts = read_charts(work, words)
-    tables = read_tables(work, words, [box_of(chart.box) for chart in charts])
+    charts = examine(work, words)
+    tables = read_tables(work, words, [box_of(chart.box) for chart in charts.figures])
     answer = AnalyzeImageResponse(
         width_px=width,
         height_px=height,
-        figures=number_figures([*charts, *tables]),
+        figures=number_figures([*charts.figures, *tables]),
         text_blocks=text_blocks(words),
         engine=Engine(name="builtin", revision=REVISION),
     )
     answer.caption, reasons = describe(work, answer)
     answer.reasons.extend(reasons)
+    if not answer.figures:
+        answer.reasons.extend(charts.reasons)
     if factor > 1:
         rescale(answer, width / work.shape[1], height / work.shape[0])
     return answer

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from servers.vision.charts.bounds import MOST_RECTANGLES
 from servers.vision.charts.calibration import Floats
 from servers.vision.charts.colors import FROM_PAPER, Palette, distance_from
 from servers.vision.charts.frame import Frame
@@ -81,6 +82,9 @@ def find_bars(
             and is_sizeable(rect.box, page)
             and not is_lettering(rect.box, text, page.text_height)
         ]
+        if len(rects) > MOST_RECTANGLES:
+            page.cuts.add("many_shapes", f"of {len(rects)} shapes only the {MOST_RECTANGLES} largest were looked at")
+            rects = sorted(rects, key=lambda rect: -rect.box.area)[:MOST_RECTANGLES]
         scored = (
             [_layout(page, palette, rects, Frame(vertical), text, named) for vertical in (True, False)] if rects else []
         )
@@ -107,7 +111,7 @@ def _layout(
         rect for rect, t in zip(rects, thick, strict=True) if abs(t - typical) <= max(1.5, _THICKNESS_SPREAD * typical)
     ]
     baseline, standing = _baseline(alike, frame)
-    chained = _chained(alike, standing, frame)
+    chained = set(_chained(alike, standing, frame))
     members = [rect for rect in alike if rect in chained]
     if not members or (len(members) == 1 and members[0].box.area < 0.02 * page.width * page.height):
         return None
@@ -137,17 +141,14 @@ def _baseline(rects: Sequence[Rect], frame: Frame) -> tuple[float, list[Rect]]:
     Of several that serve as many lanes the lowest counts: stacks of equal parts share more edges than their foot.
     """
     lanes = _lanes(rects, frame)
-    home = [_lane_of(frame.across(rect.box), lanes) for rect in rects]
+    home = np.array([_lane_of(frame.across(rect.box), lanes) for rect in rects])
+    ends = np.array([frame.along(rect.box) for rect in rects])
     best: tuple[tuple[int, float], list[Rect]] | None = None
     for edge in sorted({edge for rect in rects for edge in frame.along(rect.box)}):
-        touching = [
-            index
-            for index, rect in enumerate(rects)
-            if min(abs(edge - e) for e in frame.along(rect.box)) <= _BASELINE_PX
-        ]
-        key = (len({home[index] for index in touching}), -frame.growth * edge)
+        touching = np.flatnonzero(np.abs(ends - edge).min(axis=1) <= _BASELINE_PX)
+        key = (len(np.unique(home[touching])), -frame.growth * edge)
         if best is None or key > best[0]:
-            best = (key, [rects[index] for index in touching])
+            best = (key, [rects[index] for index in touching.tolist()])
     if best is None:
         return 0.0, []
     edge = -frame.growth * best[0][1]
@@ -161,36 +162,37 @@ def _overlaps(across: tuple[float, float], lane: tuple[float, float]) -> bool:
 
 def _lane_of(across: tuple[float, float], lanes: Sequence[tuple[float, float]]) -> int:
     """Return the lane the extent shares most with."""
-    return int(np.argmax([min(across[1], hi) - max(across[0], lo) for lo, hi in lanes]))
+    extents = np.array(lanes)
+    return int(np.argmax(np.minimum(across[1], extents[:, 1]) - np.maximum(across[0], extents[:, 0])))
 
 
 def _chained(rects: Sequence[Rect], standing: Sequence[Rect], frame: Frame) -> list[Rect]:
     """Return the bars on the baseline and everything stacked on them or sharing a lane with them."""
-    chosen = list(standing)
-    lanes = [frame.across(rect.box) for rect in standing]
-    for rect in rects:
+    chosen = dict.fromkeys(standing)
+    lanes = np.array([frame.across(rect.box) for rect in standing]).reshape(-1, 2)
+    extents = np.array([(*frame.across(rect.box), *frame.along(rect.box)) for rect in rects]).reshape(-1, 4)
+    for index, rect in enumerate(rects):
         if rect in chosen:
             continue
         lo, hi = frame.across(rect.box)
-        if any(min(hi, b) - max(lo, a) > 0.6 * min(hi - lo, b - a) for a, b in lanes) or _touches_stack(
-            rect, rects, frame
-        ):
-            chosen.append(rect)
-    return chosen
+        shared = np.minimum(hi, lanes[:, 1]) - np.maximum(lo, lanes[:, 0])
+        in_lane = bool((shared > 0.6 * np.minimum(hi - lo, lanes[:, 1] - lanes[:, 0])).any())
+        if in_lane or _touches_stack(index, extents):
+            chosen[rect] = None
+    return list(chosen)
 
 
-def _touches_stack(rect: Rect, rects: Sequence[Rect], frame: Frame) -> bool:
-    """Tell whether another bar of the same lane ends where this one begins, as in stacks without a common baseline."""
-    lo, hi = frame.across(rect.box)
-    for other in rects:
-        a, b = frame.across(other.box)
-        if other is rect or abs(a - lo) > 2 or abs(b - hi) > 2:
-            continue
-        v0, v1 = frame.along(rect.box)
-        w0, w1 = frame.along(other.box)
-        if min(abs(v0 - w1), abs(v1 - w0)) <= 3:
-            return True
-    return False
+def _touches_stack(index: int, extents: Floats) -> bool:
+    """Tell whether another bar of the same lane ends where this one begins, as in stacks without a common baseline.
+
+    Args:
+      extents: [n, 4], across and along of every bar.
+    """
+    lo, hi, v0, v1 = extents[index]
+    beside = (np.abs(extents[:, 0] - lo) <= 2) & (np.abs(extents[:, 1] - hi) <= 2)
+    meets = np.minimum(np.abs(v0 - extents[:, 3]), np.abs(v1 - extents[:, 2])) <= 3
+    beside[index] = False
+    return bool((beside & meets).any())
 
 
 def _lanes(rects: Sequence[Rect], frame: Frame) -> list[tuple[float, float]]:

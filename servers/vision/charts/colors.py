@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
+from servers.vision.charts.bounds import MOST_FILLS
+from servers.vision.charts.drawn import flat_areas
 from servers.vision.charts.page import Mask, Page, key_colors
 
 # Colour differences in Lab (CIE 1976); 2.3 is just noticeable, 10 is plain (Mahy, Van Eycken & Oosterlinck 1994).
 FROM_PAPER = 7.0
 SAME_FILL = 9.0
 PIXEL_OF_FILL = 14.0
-_FLAT_LEVELS = 14  # of 255: JPEG noise and dithering stay below, antialiased edges go above
 # Panels seen: ggplot #E5E5E5, seaborn #EAEAF2, OECD #DEEAF5, Excel #C0C0C0; marks are stronger.
 _PANEL_LIGHTNESS = 28.0
 _PANEL_CHROMA = 15.0
@@ -50,16 +52,16 @@ class Palette:
 
 def find_palette(page: Page) -> Palette:
     """Return the colours of the image's flat areas, the most frequent first, without paper and panels."""
-    rgb = page.rgb
-    kernel = np.ones((3, 3), np.uint8)
-    spread = (cv2.dilate(rgb, kernel).astype(np.int16) - cv2.erode(rgb, kernel).astype(np.int16)).max(axis=2)
-    flat = spread <= _FLAT_LEVELS
+    flat = flat_areas(page.rgb)
     papers = (page.background, *find_panels(page, flat))
     away = distance_from(page, papers)
     candidates = flat & (away > FROM_PAPER)
     centres = _cluster(page, candidates, least=max(12.0, _LEAST_SHARE * flat.size))
     if not centres:
         return Palette((), np.full(flat.shape, -1, np.int16), papers, flat)
+    if len(centres) > MOST_FILLS:
+        page.cuts.add("many_colors", f"of {len(centres)} colours only the {MOST_FILLS} most frequent were looked at")
+        centres = sorted(centres, key=lambda item: -item[1])[:MOST_FILLS]
     stack = np.stack([centre for centre, _ in centres])
     labels = nearest_color(page, stack, limit=PIXEL_OF_FILL)
     labels[away < FROM_PAPER * 0.7] = -1
@@ -130,6 +132,27 @@ def nearest_color(page: Page, colors: NDArray[np.float32], *, limit: float) -> N
     return table[page.keys]
 
 
+def windows_of(labels: NDArray[np.int16], count: int, *, margin: int = 0) -> list[tuple[slice, slice] | None]:
+    """Return the (rows, columns) that hold each label from 0 to count - 1, None for one that does not occur.
+
+    Windows begin at even pixels, so that connected components are numbered as in the whole image.
+    """
+    height, width = labels.shape
+    windows: list[tuple[slice, slice] | None] = []
+    for found in find_objects(labels.astype(np.int32) + 1, max_label=count):
+        if found is None:
+            windows.append(None)
+            continue
+        rows, columns = found
+        windows.append(
+            (
+                slice(max(0, rows.start - margin) & ~1, min(height, rows.stop + margin)),
+                slice(max(0, columns.start - margin) & ~1, min(width, columns.stop + margin)),
+            )
+        )
+    return windows
+
+
 def _cluster(page: Page, mask: Mask, *, least: float) -> list[tuple[NDArray[np.float32], int]]:
     """Return (Lab centre, pixel count), most frequent first: bins of 8 levels, each joined to the first near centre."""
     pixels = page.rgb[mask]
@@ -139,10 +162,13 @@ def _cluster(page: Page, mask: Mask, *, least: float) -> list[tuple[NDArray[np.f
     counts = np.bincount(keys)
     lab = page.lab[mask]
     centres: list[tuple[NDArray[np.float32], int]] = []
-    for key in np.argsort(counts)[::-1][:400]:
-        if counts[key] < max(4.0, least / 8):
-            break
-        color = np.median(lab[keys == key], axis=0).astype(np.float32)
+    frequent = [key for key in np.argsort(counts)[::-1][:400] if counts[key] >= max(4.0, least / 8)]
+    # Sorted once, the pixels of each bin stand together.
+    chosen = np.flatnonzero(np.isin(keys, frequent))
+    chosen = chosen[np.argsort(keys[chosen], kind="stable")]
+    bounds = np.searchsorted(keys[chosen], [[key, key + 1] for key in frequent])
+    for key, (begin, end) in zip(frequent, bounds, strict=True):
+        color = np.median(lab[chosen[begin:end]], axis=0).astype(np.float32)
         for index, (centre, count) in enumerate(centres):
             if float(np.linalg.norm(centre - color)) < SAME_FILL:
                 centres[index] = (centre, count + int(counts[key]))

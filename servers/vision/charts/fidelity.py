@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from loupe.type.v1 import figure_pb2
@@ -29,6 +29,13 @@ class Doubts:
             figure.fidelity = figure_pb2.FIDELITY_REVIEW if self.found else figure_pb2.FIDELITY_PASS
         del figure.reasons[:]
         figure.reasons.extend(figure_pb2.FidelityReason(code=code, message=text) for code, text in self.found.items())
+
+
+def tell(cuts: Mapping[str, str], figure: figure_pb2.Figure) -> None:
+    """Add where work was cut short to a figure's reasons; what may lack a part asks for a look."""
+    figure.reasons.extend(figure_pb2.FidelityReason(code=code, message=text[:500]) for code, text in cuts.items())
+    if cuts and figure.fidelity == figure_pb2.FIDELITY_PASS:
+        figure.fidelity = figure_pb2.FIDELITY_REVIEW
 
 
 def check_parts(percentages: Iterable[float], doubts: Doubts) -> None:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.vision.charts.colors import PIXEL_OF_FILL, nearest_color
+from servers.vision.charts.bounds import MOST_KEYS
+from servers.vision.charts.colors import PIXEL_OF_FILL, nearest_color, windows_of
 from servers.vision.charts.page import Mask, Page, TextRun, quantity
 from servers.vision.geometry import PixelBox, union
 from servers.vision.numbers import parse_date
@@ -45,19 +46,30 @@ def find_legend(
     """
     if not colors:
         return []
-    candidates: list[tuple[int, PixelBox]] = []
+    patches: list[tuple[int, PixelBox, int]] = []
     owner = nearest_color(page, np.stack(list(colors)), limit=PIXEL_OF_FILL)
-    for index, color in enumerate(colors):
-        mask = (owner == index).astype(np.uint8)
+    for index, (color, place) in enumerate(zip(colors, windows_of(owner, len(colors)), strict=True)):
+        if place is None:
+            continue
+        top, left = place[0].start, place[1].start
+        mask = (owner[place] == index).astype(np.uint8)
         # Grey letters are many and sparse; a coloured line with a marker and error bars is sparse too.
         least = 0.18 if float(np.hypot(color[1], color[2])) > 20 else 0.4
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        for x, y, w, h, area in (tuple(int(value) for value in row) for row in stats[1:count]):
-            small = _KEY_HEIGHT[0] * page.text_height <= max(h, 2) <= _KEY_HEIGHT[1] * page.text_height + 2
-            wide = 0.5 * page.text_height <= w <= _KEY_WIDTH * page.text_height
-            key = PixelBox(x, y, x + w, y + h)
-            if small and wide and area >= max(6.0, least * w * h) and not _is_letter(page, key, area):
-                candidates.append((index, key))
+        parts = stats[1:count]
+        w, h, area = parts[:, 2], parts[:, 3], parts[:, 4]
+        tall = np.maximum(h, 2)
+        small = (_KEY_HEIGHT[0] * page.text_height <= tall) & (tall <= _KEY_HEIGHT[1] * page.text_height + 2)
+        wide = (0.5 * page.text_height <= w) & (w <= _KEY_WIDTH * page.text_height)
+        patches += [
+            (index, PixelBox(left + x, top + y, left + x + w, top + y + h), area)
+            for x, y, w, h, area in parts[small & wide & (area >= np.maximum(6.0, least * w * h))].tolist()
+        ]
+    letters = _WordBoxes(page)
+    candidates = [(index, key) for index, key, area in patches if not letters.hold(key, area)]
+    if len(candidates) > MOST_KEYS:
+        page.cuts.add("many_patches", f"{len(candidates)} patches look like keys of a legend; none was looked for")
+        return []
     named = [
         (index, key, label) for index, key in candidates if (label := _words_beside(page, key, candidates)) is not None
     ]
@@ -96,19 +108,28 @@ def _with_unread_names(
     return out
 
 
-def _is_letter(page: Page, key: PixelBox, area: int) -> bool:
-    """Tell whether the patch is a stroke of a letter: inside a word, or at its start without being a solid patch."""
-    for run in page.runs:
-        for word in run.words:
-            if not any(character.isalnum() for character in word.text):
-                continue  # the key itself, read as a bullet or an at sign
+class _WordBoxes:
+    """The words of a page that patches are held against."""
+
+    def __init__(self, page: Page) -> None:
+        # A word without letters is the key itself, read as a bullet or an at sign.
+        self._words = [word for run in page.runs for word in run.words if _letters(word)]
+        self._boxes = np.array([word.box for word in self._words]).reshape(-1, 4)
+        self._inset = 0.4 * page.text_height
+
+    def hold(self, key: PixelBox, area: int) -> bool:
+        """Tell whether the patch is a stroke of a letter: inside a word, or at its start without being solid."""
+        boxes = self._boxes
+        near = (boxes[:, 0] < key.x_max + 1) & (boxes[:, 2] > key.x_min - 1)
+        near &= (boxes[:, 1] < key.y_max + 1) & (boxes[:, 3] > key.y_min - 1)
+        for word in (self._words[index] for index in np.flatnonzero(near)):
             if _letters(word) <= 2 and word.box.intersection_area(key) > 0.5 * word.box.area:
                 continue  # a line with its marker, read as a dash and a letter
             if word.box.grown(1, 1).overlap(key) > 0.6:
-                inside = key.x_min > word.box.x_min + 0.4 * page.text_height
+                inside = key.x_min > word.box.x_min + self._inset
                 if inside or key.width < 0.6 * key.height or area < 0.62 * key.area:
                     return True
-    return False
+        return False
 
 
 def _letters(word: Word) -> int:
@@ -118,14 +139,6 @@ def _letters(word: Word) -> int:
 def _words_beside(page: Page, key: PixelBox, keys: Sequence[tuple[int, PixelBox]]) -> TextRun | None:
     """Return the words to the right of a key, up to the next key."""
     height = page.text_height
-    stop = min(
-        (
-            other.x_min
-            for _, other in keys
-            if other.x_min > key.x_max + height and abs(other.center_y - key.center_y) < 0.7 * height
-        ),
-        default=float(page.width),
-    )
     row = sorted(
         (
             word
@@ -134,6 +147,16 @@ def _words_beside(page: Page, key: PixelBox, keys: Sequence[tuple[int, PixelBox]
             if abs(word.box.center_y - key.center_y) < 0.75 * height and word.box.x_max > key.x_max + 0.3 * height
         ),
         key=lambda word: word.box.x_min,
+    )
+    if not row:
+        return None
+    stop = min(
+        (
+            other.x_min
+            for _, other in keys
+            if other.x_min > key.x_max + height and abs(other.center_y - key.center_y) < 0.7 * height
+        ),
+        default=float(page.width),
     )
     chosen: list[Word] = []
     edge = key.x_max

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from servers.vision.charts.bounds import Cuts
 from servers.vision.geometry import PixelBox, union
 from servers.vision.numbers import ParsedNumber, parse_number
 from servers.vision.text import Word, read_line
@@ -62,6 +63,7 @@ class Page:
     """[h, w]: each pixel's colour at 6 bits a channel, for work that is done once per colour."""
     turned: list[Word] = field(default_factory=list)
     """Words that do not lie level: axis titles and slanted category labels."""
+    cuts: Cuts = field(default_factory=Cuts)
     _read: dict[tuple[int, int, int, int, bool, bool], Word] = field(default_factory=dict)
 
     @property

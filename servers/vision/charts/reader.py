@@ -1,8 +1,9 @@
-"""Reads the charts of an image: the one entrance of this package."""
+"""Reads the charts of an image: the entrance of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +14,35 @@ from servers.vision.charts.bar_figure import bar_figure
 from servers.vision.charts.bars import find_bars
 from servers.vision.charts.colors import Palette, find_palette
 from servers.vision.charts.combo import add_line
+from servers.vision.charts.drawn import LEAST_DRAWN, drawn_share
+from servers.vision.charts.fidelity import tell
 from servers.vision.charts.legend import find_legend
 from servers.vision.charts.line_figure import line_figure
 from servers.vision.charts.page import Page, prepare
 from servers.vision.charts.pie import find_pie
 from servers.vision.charts.pie_figure import pie_figure
 from servers.vision.charts.scatter_figure import scatter_figure
-from servers.vision.charts.ticks import find_value_axes
+from servers.vision.charts.ticks import ValueAxis, find_value_axes
 from servers.vision.text import Word
 
 _LETTERING = 0.6  # share of a fill's pixels inside words, above which it is a colour of text
 
 
+@dataclass(frozen=True, slots=True)
+class ChartReading:
+    """The charts of an image and, where there is none, why some were not looked for."""
+
+    figures: tuple[figure_pb2.Figure, ...]
+    reasons: tuple[str, ...]
+
+
 def read_charts(rgb: NDArray[np.uint8], words: Sequence[Word]) -> list[figure_pb2.Figure]:
-    """Return the image's charts; an empty list where no kind of chart can be told.
+    """Return the charts that `examine` finds."""
+    return list(examine(rgb, words).figures)
+
+
+def examine(rgb: NDArray[np.uint8], words: Sequence[Word]) -> ChartReading:
+    """Return the image's charts; none where no kind of chart can be told.
 
     Args:
       rgb: uint8 [h, w, 3], upright.
@@ -35,8 +51,27 @@ def read_charts(rgb: NDArray[np.uint8], words: Sequence[Word]) -> list[figure_pb
       NotReady: the text recognition data is not installed.
     """
     page = prepare(rgb, words)
-    palette = find_palette(page)
     axes = find_value_axes(page)
+    share = drawn_share(rgb)
+    if not axes and share < LEAST_DRAWN:
+        reason = (
+            f"No axis was read and only {share:.0%} of the picture is in flat colours, as of a photo or a texture; "
+            "no chart was looked for."
+        )
+        return ChartReading((), (reason,))
+    palette = find_palette(page)
+    if not axes and "many_colors" in page.cuts.found:
+        return ChartReading(
+            (), ("No axis was read and the picture has more colours than a chart; none was looked for.",)
+        )
+    figures = _figures(page, palette, axes)
+    for figure in figures:
+        tell(page.cuts.found, figure)
+    reasons = [f"{message[:1].upper()}{message[1:]}." for message in page.cuts.found.values()]
+    return ChartReading(tuple(figures), () if figures else tuple(reasons))
+
+
+def _figures(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> list[figure_pb2.Figure]:
     marks = _mark_fills(page, palette)
     entries = find_legend(page, [palette.fills[index].lab for index in marks], palette.papers)
     legend = [type(entry)(marks[entry.color], entry.name, entry.name_box, entry.key_box) for entry in entries]

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from servers.vision.charts.colors import Palette
+from servers.vision.charts.colors import Palette, windows_of
 from servers.vision.charts.page import Mask, Page
 from servers.vision.geometry import PixelBox
 
 _RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0.785
+_LEAST_SHORT, _LEAST_LONG = 1.5, 4  # pixels: smaller is a speck
+_BRIDGED_PX = 5
 _BODY_SHARE = 0.7  # of a shape's ink that its bars hold, the rest being lines of their colour
 
 
@@ -33,18 +35,25 @@ def find_rectangles(palette: Palette, text: Mask, inked: Mask) -> list[Rect]:
       inked: pixels over which gaps of a fill may be bridged, bool [h, w]; all false bridges nothing.
     """
     rects: list[Rect] = []
-    for index in range(len(palette.fills)):
-        mask = palette.mask(index).astype(np.uint8)
+    for index, place in enumerate(windows_of(palette.labels, len(palette.fills), margin=_BRIDGED_PX)):
+        if place is None:
+            continue
+        top, left = place[0].start, place[1].start
+        labels, covering = palette.labels[place], text[place]
+        mask = (labels == index).astype(np.uint8)
         # Gridlines that show through or over a bar are bridged; gaps of bare paper part bars.
-        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-        mask = (mask.astype(bool) | (closed.astype(bool) & inked & (palette.labels < 0))).astype(np.uint8)
-        count, component, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-        for part in range(1, count):
+        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((_BRIDGED_PX, _BRIDGED_PX), np.uint8))
+        mask = (mask.astype(bool) | (closed.astype(bool) & inked[place] & (labels < 0))).astype(np.uint8)
+        _, component, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+        # A piece of a speck is a speck too.
+        short, long = stats[:, 2:4].min(axis=1), stats[:, 2:4].max(axis=1)
+        large = (stats[:, 4] >= 6) & (short >= _LEAST_SHORT) & (long >= _LEAST_LONG)
+        large[0] = False
+        for part in np.flatnonzero(large):
             x, y, w, h, area = (int(value) for value in stats[part])
-            if area < 6:
-                continue
             window = component[y : y + h, x : x + w] == part
-            covered = int((window | text[y : y + h, x : x + w]).sum())
+            covered = int((window | covering[y : y + h, x : x + w]).sum())
+            x, y = x + left, y + top
             if covered >= _RECTANGULAR * w * h and area >= 0.25 * w * h:
                 rects.append(Rect(index, PixelBox(x, y, x + w, y + h)))
             else:
@@ -104,7 +113,7 @@ def is_lettering(box: PixelBox, text: Mask, text_height: float) -> bool:
 def is_sizeable(box: PixelBox, page: Page) -> bool:
     """Tell whether the box is larger than a speck and smaller than a page's background."""
     return (
-        min(box.width, box.height) >= 1.5
-        and max(box.width, box.height) >= 4
+        min(box.width, box.height) >= _LEAST_SHORT
+        and max(box.width, box.height) >= _LEAST_LONG
         and box.area < 0.6 * page.width * page.height
     )

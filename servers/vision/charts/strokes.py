@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from servers.vision.charts.bounds import MOST_INK_COLORS, MOST_LINE_COLORS, MOST_RUNS
 from servers.vision.charts.calibration import Floats
 from servers.vision.charts.colors import Palette, distance_from
+from servers.vision.charts.inks import Inks, find_inks
 from servers.vision.charts.page import Mask, Page
 from servers.vision.charts.plot_area import PlotArea
 
@@ -95,14 +97,17 @@ def find_strokes(page: Page, palette: Palette, plot: PlotArea, *, hide: Mask) ->
     if x1 - x0 < 20 or y1 - y0 < 20:
         return []
     window = (slice(y0, y1), slice(x0, x1))
-    lab = page.lab[window]
+    inks = find_inks(page.rgb[window])
+    if len(inks) > MOST_INK_COLORS:
+        page.cuts.add("many_shades", f"the plot has {len(inks)} different colours; no line was looked for in it")
+        return []
     hidden = hide[window] | plot.rules[window]
     away = distance_from(page, palette.papers)[window]
-    colors = _line_colors(lab, away, hidden, x1 - x0)
+    colors = _line_colors(page, inks, away, hidden)
     strokes = []
     for color in colors[:_MOST_LINES]:
         others = [other for other in colors if other is not color]
-        stroke = _trace(page, lab, palette, color, others, hidden, (x0, y0))
+        stroke = _trace(page, inks, palette, color, others, hidden, (x0, y0))
         if stroke is not None:
             strokes.append(stroke)
     strokes.sort(key=lambda stroke: -int(np.isfinite(stroke.y).sum()))
@@ -113,9 +118,7 @@ def find_strokes(page: Page, palette: Palette, plot: PlotArea, *, hide: Mask) ->
     ]
 
 
-def _line_colors(
-    lab: NDArray[np.float32], away: NDArray[np.float32], hidden: Mask, width: int
-) -> list[NDArray[np.float32]]:
+def _line_colors(page: Page, inks: Inks, away: NDArray[np.float32], hidden: Mask) -> list[NDArray[np.float32]]:
     """Return the colours of line cores that reach across enough columns.
 
     A core is where the difference from the paper is greatest among its neighbours above and below or left and right:
@@ -127,40 +130,47 @@ def _line_colors(
     rows, columns = np.nonzero(core)
     if len(rows) < 10:
         return []
-    pixels = lab[rows, columns]
-    bins = np.round(pixels / 6.0).astype(np.int64) + 64
-    keys = bins @ np.array([1 << 16, 1 << 8, 1])
-    _values, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    inked = inks.owner[rows, columns]
+    bins = np.round(inks.lab / 6.0).astype(np.int64) + 64
+    _, bin_of = np.unique(bins @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True)
+    inverse = bin_of[inked]
+    counts = np.bincount(inverse)
+    pixels_of = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
     centers: list[NDArray[np.float32]] = []
     for position in np.argsort(counts)[::-1][:60]:
         if counts[position] < 4:
             break
-        color = np.median(pixels[inverse == position], axis=0)
+        color = np.median(inks.lab[inked[pixels_of[position]]], axis=0)
         if all(np.linalg.norm(color - other) >= _SAME_LINE for other in centers):
             centers.append(color.astype(np.float32))
     kept = []
     if not centers:
         return []
-    owner = np.argmin(np.stack([np.linalg.norm(pixels - center, axis=1) for center in centers]), axis=0)
-    near = np.min(np.stack([np.linalg.norm(pixels - center, axis=1) for center in centers]), axis=0) < _SAME_LINE
+    distances = np.stack([inks.distance_to(center) for center in centers])
+    owner = np.where(distances.min(axis=0) < _SAME_LINE, distances.argmin(axis=0), -1)[inked]
+    width = hidden.shape[1]
     for index, center in enumerate(centers):
-        reach = len(np.unique(columns[(owner == index) & near]))
+        reach = int(np.count_nonzero(np.bincount(columns[owner == index], minlength=width)))
         if reach >= _LEAST_SPAN * width:
             kept.append((reach, center))
     kept.sort(key=lambda item: -item[0])
+    if len(kept) > MOST_LINE_COLORS:
+        page.cuts.add("many_line_colors", f"{len(kept)} colours run across the picture; no line was looked for in it")
+        return []
     colors = [center for _, center in kept]
-    return [color for color in colors if not _is_flank(color, colors, lab, away)]
+    bare = away < 3.0
+    paper = np.median(inks.pixels()[bare], axis=0) if bare.any() else np.array([100.0, 0.0, 0.0])
+    return [color for color in colors if not _is_flank(color, colors, inks, paper)]
 
 
 def _is_flank(
     color: NDArray[np.float32],
     colors: Sequence[NDArray[np.float32]],
-    lab: NDArray[np.float32],
-    away: NDArray[np.float32],
+    inks: Inks,
+    paper: NDArray[np.floating],
 ) -> bool:
     """Tell whether a colour is the antialiased flank of a stronger line: a mix of it with the paper, and beside it."""
-    paper = np.median(lab[away < 3.0], axis=0) if (away < 3.0).any() else np.array([100.0, 0.0, 0.0])
-    here = np.linalg.norm(lab - color, axis=2) < _SAME_LINE * 0.7
+    here = (inks.distance_to(color) < _SAME_LINE * 0.7)[inks.owner]
     for other in colors:
         if other is color:
             continue
@@ -168,7 +178,7 @@ def _is_flank(
         length = float(span @ span)
         t = float((color - other) @ span) / max(length, 1e-6)
         if 0.12 < t < 0.9 and float(np.linalg.norm(color - other - t * span)) < 9.0:
-            strong = (np.linalg.norm(lab - other, axis=2) < _SAME_LINE).astype(np.uint8)
+            strong = (inks.distance_to(other) < _SAME_LINE).astype(np.uint8)[inks.owner]
             beside = cv2.dilate(strong, np.ones((5, 5), np.uint8)).astype(bool)
             if float(beside[here].mean()) > 0.6:
                 return True
@@ -177,19 +187,22 @@ def _is_flank(
 
 def _trace(
     page: Page,
-    lab: NDArray[np.float32],
+    inks: Inks,
     palette: Palette,
     color: NDArray[np.float32],
     others: Sequence[NDArray[np.float32]],
     hidden: Mask,
     origin: tuple[int, int],
 ) -> Stroke | None:
-    coverage = _coverage(lab, palette, color)
+    share = _coverage(inks.lab, palette, color)
     if others:
-        closest = np.min(np.stack([np.linalg.norm(lab - other, axis=2) for other in others]), axis=0)
-        coverage[closest < np.linalg.norm(lab - color, axis=2)] *= 0.3
+        closest = np.min(np.stack([inks.distance_to(other) for other in others]), axis=0)
+        share[closest < inks.distance_to(color)] *= 0.3
+    coverage = share[inks.owner]
     coverage[hidden] = 0.0
-    runs = [_column_runs(coverage[:, column]) for column in range(coverage.shape[1])]
+    runs = _column_runs(coverage)
+    if runs is None:
+        return None
     path = _best_path(runs)
     if path is None:
         return None
@@ -214,34 +227,42 @@ def _trace(
 
 
 def _coverage(lab: NDArray[np.float32], palette: Palette, color: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much of each pixel the line covers: its place on the mix from the paper to the colour, 0 to 1."""
-    best = np.zeros(lab.shape[:2], dtype=np.float32)
+    """Return how much of a pixel of each colour [n, 3] a line covers: the place between paper and line, 0 to 1."""
+    best = np.zeros(len(lab), dtype=np.float32)
     for paper in palette.papers:
         span = color - paper
         length = float(span @ span)
         if length < 100.0:
             continue
         t = (lab - paper) @ span / length
-        off = np.linalg.norm(lab - paper - t[..., None] * span, axis=2)
+        off = np.linalg.norm(lab - paper - t[:, None] * span, axis=1)
         value = np.where((off < _OFF_MIX) & (t < 1.35), np.clip(t, 0, 1), 0)
         best = np.maximum(best, value.astype(np.float32))
     return best
 
 
-def _column_runs(column: NDArray[np.float32]) -> list[tuple[float, float, float, float]]:
-    """Return (centre, top, bottom, ink) of each run of ink in a column, pixel centres at .5."""
-    index = np.flatnonzero(column > 0.3)
-    if not len(index):
-        return []
-    found = []
-    for group in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1):
-        a, b = max(0, int(group[0]) - 1), min(len(column), int(group[-1]) + 2)
+def _column_runs(coverage: NDArray[np.float32]) -> list[list[tuple[float, float, float, float]]] | None:
+    """Return (centre, top, bottom, ink) of each run of ink by column, pixel centres at .5.
+
+    None where columns hold more runs than a line and what crosses it leave.
+    """
+    columns = np.ascontiguousarray(coverage.T)
+    edges = np.diff(np.pad(columns > 0.3, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    owner, begins = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    counts = np.bincount(owner, minlength=len(columns))
+    if counts.any() and float(np.median(counts[counts > 0])) > MOST_RUNS:
+        return None
+    found: list[list[tuple[float, float, float, float]]] = [[] for _ in columns]
+    for index, begin, end in zip(owner.tolist(), begins.tolist(), ends.tolist(), strict=True):
+        column = columns[index]
+        if float(column[begin:end].max()) < 0.45:
+            continue
+        a, b = max(0, begin - 1), min(len(column), end + 1)
         weight = column[a:b].astype(np.float64)
         ink = float(weight.sum())
-        if float(column[group].max()) < 0.45:
-            continue
-        found.append((float((np.arange(a, b) + 0.5) @ weight / ink), float(group[0]), float(group[-1] + 1), ink))
-    return found if len(found) <= 8 else sorted(found, key=lambda run: -run[3])[:8]
+        found[index].append((float((np.arange(a, b) + 0.5) @ weight / ink), float(begin), float(end), ink))
+    return [runs if len(runs) <= 8 else sorted(runs, key=lambda run: -run[3])[:8] for runs in found]
 
 
 def _best_path(runs: Sequence[Sequence[tuple[float, float, float, float]]]) -> list[int | None] | None:
@@ -254,12 +275,13 @@ def _best_path(runs: Sequence[Sequence[tuple[float, float, float, float]]]) -> l
         for index, (_, top, bottom, _) in enumerate(here):
             best = (0.0, -1, -1)
             for value, back_column, back_index, back_top, back_bottom in alive:
-                gap = max(0.0, back_top - bottom, top - back_bottom)
-                value = (
-                    value
-                    - _GAP_COST * (column - back_column - 1)
-                    - _JUMP_COST * max(0.0, gap - 1.5 * (column - back_column))
-                )
+                value -= _GAP_COST * (column - back_column - 1)
+                if value <= best[0]:
+                    continue
+                gap = back_top - bottom if back_top > bottom else top - back_bottom
+                jump = gap - 1.5 * (column - back_column)
+                if jump > 0.0:
+                    value -= _JUMP_COST * jump
                 if value > best[0]:
                     best = (value, back_column, back_index)
             entries.append((best[0] + 1.0, best[1], best[2]))
