@@ -19,6 +19,7 @@ from servers.vision.tesseract import RawWord, recognise
 
 # Below this a line is read again in another way, and the more confident reading counts.
 _DOUBTFUL = 0.8
+_DOUBTFUL_SLANTED = 0.9  # turning blurs, and a blurred 1 passes for a bracket
 _CLEARLY_BETTER = 0.1
 # Digits and what Tesseract makes of them in small print.
 _LIKE_DIGITS = re.compile(r"[\dOoQDlIi|SsBZzx%$.,()+-]")
@@ -66,9 +67,13 @@ def read(ink: Ink, line: TextLine, angle_deg: int) -> list[Reading]:
 def read_well(ink: Ink, line: TextLine, angle_deg: int, *, digits_only: bool = False) -> Reading:
     """Return the best of a few readings of a line, one where the first is good."""
     best = read_once(ink, line, angle_deg, digits_only=digits_only)
-    if best.confidence < _DOUBTFUL or _misses_a_point(ink, best):
+    doubtful = _DOUBTFUL if angle_deg % 90 == 0 else _DOUBTFUL_SLANTED
+    if best.confidence < doubtful or _misses_a_point(ink, best):
         may_be_number = 2 * len(_LIKE_DIGITS.findall(best.text)) >= len(best.text) > 0
-        for as_digits, zoom in ((True, 1.0), (digits_only, 0.75), (True, 1.3)):
+        ways = [(True, 1.0), (digits_only, 0.75), (True, 1.3)]
+        if angle_deg % 90:
+            ways.append((digits_only, 1.3))
+        for as_digits, zoom in ways:
             if as_digits and not digits_only and not may_be_number:
                 continue
             again = read_once(ink, line, angle_deg, digits_only=as_digits, zoom=zoom)

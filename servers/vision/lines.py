@@ -78,7 +78,7 @@ def find_lines(ink: Ink) -> list[TextLine]:
 
 
 def _lean_alike(words: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray[np.int64], float]]:
-    """Return slanted words at the slant most of their letters have, where their own is near: three letters say little."""
+    """Return slanted words at the slant most letters have where their own is near: three letters alone say little."""
     if not words:
         return words
     angles = np.repeat([angle for _, angle in words], [len(members) for members, _ in words])
@@ -105,10 +105,10 @@ def _lean_short_words(
     moved: list[NDArray[np.int64]] = []
     for word in short:
         angle = _ink_slant(ink, glyphs[word])
-        near = min(slants, key=lambda slant: abs(slant - angle)) if angle is not None else 0.0
-        if angle is not None and abs(near - angle) <= _INK_SLANT_DEG:
+        near = [slant for slant in slants if angle is not None and abs(slant - angle) <= _INK_SLANT_DEG]
+        if near:
             moved.append(word)
-            slanted.append((word, near))
+            slanted.append((word, min(near)))
     boxes = ink.boxes[glyphs].astype(np.float64)
     for members, angle in list(slanted):
         for word in short if angle in slants else ():
@@ -128,7 +128,9 @@ def _continues(word: NDArray[np.float64], angle_deg: float, other: NDArray[np.fl
     ours, theirs = (word[:, :2] + word[:, 2:]) / 2, (other[:, :2] + other[:, 2:]) / 2
     across = (theirs - ours.mean(axis=0)) @ np.array([math.sin(turn), math.cos(turn)])
     along = np.array([math.cos(turn), -math.sin(turn)])
-    gap = max(float((theirs @ along).min() - (ours @ along).max()), float((ours @ along).min() - (theirs @ along).max()))
+    gap = max(
+        float((theirs @ along).min() - (ours @ along).max()), float((ours @ along).min() - (theirs @ along).max())
+    )
     return bool((np.abs(across) <= 0.4 * letter).all()) and gap <= _SLANTED_GAP * letter
 
 

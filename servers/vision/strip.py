@@ -67,7 +67,13 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     turn = math.radians(angle_deg)
     # On a page whose y runs down, this turns clockwise: back from the text's counter-clockwise angle.
     rotation = scale * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    corners = np.array([(x, y) for x in (x0, x1) for y in (y0, y1)], np.float64) @ rotation.T
+    outline = np.array([(x, y) for x in (x0, x1) for y in (y0, y1)], np.float64)
+    if angle_deg % 90 and ours.any():  # the box around slanted letters is mostly paper, and neighbours reach into it
+        row, column = np.nonzero(ours)
+        outline = np.concatenate(
+            [np.stack([column + x0 + shift, row + y0 + shift], axis=1) for shift in (-1.0, 2.0)]
+        ).astype(np.float64)
+    corners = outline @ rotation.T
     size = np.ceil(corners.max(axis=0) - corners.min(axis=0)).astype(int) + 2 * MARGIN_PX
     to_strip = np.column_stack([rotation, MARGIN_PX - corners.min(axis=0)])
     # Pixel centres are at halves in our coordinates and at integers in OpenCV's.

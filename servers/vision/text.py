@@ -13,6 +13,7 @@ from servers.vision.geometry import PixelBox, union
 from servers.vision.ink import Ink, find_ink
 from servers.vision.line_reading import Reading, read, read_once, read_well
 from servers.vision.lines import TextLine, find_lines
+from servers.vision.lone_letters import read_lone_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ def read_words(rgb: NDArray[np.uint8]) -> list[Word]:
     if scale > 1:
         ink = find_ink(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8))
     lines = sorted(find_lines(ink), key=lambda line: -len(line.pieces))[:_MOST_LINES]
-    readings = []
+    readings = read_lone_letters(ink, lines)
+    read_already = {id(reading.line) for reading in readings}
+    lines = [line for line in lines if id(line) not in read_already]
     for lying, turned in ((0, 180), (90, 270)):
         group = [line for line in lines if line.angle_deg == lying]
         angle = _upright_angle(ink, group, (lying, turned)) if group else lying
