@@ -54,6 +54,7 @@ lint: .build/synced
 	$(BIN)/python -m servers.kit.env_example --check
 
 test: setup lint
+	@bash .ci/packages tests
 	$(BIN)/coverage erase
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from loupe.sandbox.v1.sandbox_pb2 import RunCodeResponse
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import add_SandboxServiceServicer_to_server
-from sandbox import cgroups, policy, probe, runtime
+from sandbox import cgroups, policy, runtime
 from sandbox.admission import TokenGate
 from sandbox.config import Settings
 from sandbox.lifetimes import Relays
-from sandbox.runners import bubblewrap
+from sandbox.runners.choice import choose
 from sandbox.service import Sandbox
 from sandbox.servicer import SandboxServicer
 from sandbox.uids import UidPool
@@ -39,8 +39,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
     hierarchy = cgroups.find()
     if hierarchy:
         hierarchy.sweep()
-    runner = await bubblewrap.find(chosen, found, hierarchy, uids)
-    await probe.prove(runner, chosen)
+    runner = await choose(settings.runner, chosen, found, hierarchy, uids)
     log.info(
         "sandbox proven",
         extra={"runner": f"{runner.name} {runner.version}", "enforced_by": sorted(set(runner.enforced_by.values()))},

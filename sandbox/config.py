@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from sandbox import runtime
+from sandbox.runners.choice import Wanted
 from servers.kit.config import ServerSettings
 
 
@@ -20,6 +21,9 @@ class Settings(ServerSettings):
     runtime_dir: Path = Field(default_factory=runtime.default_directory)
     """Where `python -m sandbox.runtime build` put the environment that programs run on; every uid must be able to
     read it. Default: /var/lib/loupe/runtime for root, else ~/.local/share/loupe/runtime."""
+
+    runner: Wanted = "auto"
+    """How programs are confined: bubblewrap, runsc (gVisor), or auto for bubblewrap where it holds, else runsc."""
 
     policy_file: Path | None = None
     """Limits and policy in place of the shipped sandbox/policy.json."""

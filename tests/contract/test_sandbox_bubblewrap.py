@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits
 from sandbox import bootstrap, limits, policy, probe, runtime
-from sandbox.runners import bubblewrap
+from sandbox.runners import bubblewrap, runsc
 from sandbox.runners.base import Ending, Program, SandboxBroken
 from sandbox.uids import UidPool
 from servers.kit.errors import NotReady
@@ -113,7 +113,8 @@ async def test_without_bubblewrap_it_says_what_to_install(built, monkeypatch):
 
 def test_every_part_of_the_bootstrap_travels_into_the_sandbox():
     folder = Path(next(iter(bootstrap.__path__)))
-    assert sorted(bubblewrap._BOOTSTRAP) == sorted(p.name for p in folder.glob("*.py") if p.name != "__init__.py")
+    parts = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    assert {*bubblewrap._BOOTSTRAP, *runsc._BOOTSTRAP} == parts
 
 
 @given(first=st.integers(61000, 61050), count=st.integers(1, 20))
