@@ -37,8 +37,6 @@ _START = "import sys; sys.path.insert(0, '/loupe'); from sandbox.bootstrap.gviso
 _BOOTSTRAP = ("confinement.py", "guest.py", "gvisor_init.py", "library_hooks.py")
 _SYSTEM_FOLDERS = ("bin", "dev", "etc", "lib", "lib64", "proc", "sys", "usr")
 _FOLDERS = (*_SYSTEM_FOLDERS, "box", "inputs", "loupe", "runtime", "tmp", "work")
-    ["bin", "box", "dev", "etc", "inputs", "lib", "lib64", "loupe", "proc", "runtime", "sys", "tmp", "usr", "work"]
-)
 # What gVisor itself takes of the group's limits: with the ptrace platform each thread inside is a process outside, and
 # 64 in all do not start while 256 do (November 2026).
 _OWN_PROCESSES = 192
