@@ -19,7 +19,7 @@ from servers.vision.rescale import rescale
 from servers.vision.tables.reader import read_tables
 from servers.vision.text import read_words
 
-REVISION = "1"
+REVISION = "2"
 """Changes with every change of rules that may change an answer."""
 # Letters of a larger picture are still well above the height that reads best, and memory stays below 1 GiB.
 _WORKING_PX = 4_000_000

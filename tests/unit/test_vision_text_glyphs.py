@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from servers.vision.text import read_words
+from servers.vision.geometry import PixelBox
+from servers.vision.text import Word, _once_each, has_paper, read_words
 from tests.vision_pictures import font, text_picture
 
 
@@ -81,3 +83,20 @@ def test_slanted_labels_keep_their_short_second_word(labels):
     letters = sorted("".join(word.text for word in words))
     assert letters == sorted("".join(labels).replace(" ", ""))
     assert {word.angle_deg for word in words} == {45}
+
+
+def test_noise_has_no_paper_for_letters_and_a_noisy_scan_has():
+    random = np.random.default_rng(1)
+    noise = np.repeat(random.integers(0, 256, (300, 400, 1), dtype=np.uint8), 3, axis=2)
+    assert read_words(noise) == []
+    scan = np.full((120, 400, 3), 255, np.uint8)
+    cv2.putText(scan, "Harvest", (30, 80), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)
+    rough = np.clip(scan + random.normal(0, 12, scan.shape), 0, 255).astype(np.uint8)
+    assert has_paper(rough)
+
+
+def test_a_piece_of_a_word_inside_its_box_is_not_a_word_of_its_own():
+    whole = Word("Peru", PixelBox(10, 10, 50, 20), 0.9)
+    piece = Word("ru", PixelBox(30, 10, 50, 20), 0.8)
+    apart = Word("ru", PixelBox(80, 10, 100, 20), 0.8)
+    assert _once_each([whole, piece, apart]) == [whole, apart]
