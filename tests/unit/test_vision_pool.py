@@ -140,7 +140,7 @@ async def test_an_image_that_takes_too_long_is_given_up():
 
 async def test_too_little_memory_is_an_error_of_the_image():
     pool = WorkerPool(
-        WorkerSpec(max_bytes=50_000_000, max_pixels=100_000_000, memory_mib=600),
+        WorkerSpec(max_bytes=50_000_000, max_pixels=100_000_000, memory_mib=900),
         workers=1,
         max_waiting=0,
         max_task_s=60,
