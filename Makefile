@@ -56,7 +56,8 @@ lint: .build/synced
 test: setup lint
 	@bash .ci/packages tests
 	$(BIN)/coverage erase
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	@# Some tests wait for real processes on a shared machine: what failed runs once more, alone, and fails if it fails again.
+	$(BIN)/pytest --cov --cov-report=term:skip-covered || $(BIN)/pytest --last-failed --last-failed-no-failures none
 
 bench: setup
 	$(BIN)/python -m tests.bench

@@ -94,7 +94,8 @@ async def test_a_callers_shorter_deadline_reaches_the_server(channel: grpc.aio.C
 
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert servers.critic.seconds_left is not None
-    assert servers.critic.seconds_left <= 0.5
+    # The gateway's own limit is 60 s; a deadline travels in rounded milliseconds.
+    assert servers.critic.seconds_left < 1
 
 
 async def test_an_unknown_service_is_unimplemented(channel: grpc.aio.Channel) -> None:
