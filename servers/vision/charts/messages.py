@@ -28,11 +28,29 @@ def printed(number: float, text: str, box: PixelBox, confidence: float) -> figur
     )
 
 
-def measured(number: float, box: PixelBox, confidence: float, *, guessed: bool = False) -> figure_pb2.Value:
-    """Return a value measured on a mark, or one that is only a guess."""
+def measured(
+    number: float,
+    box: PixelBox,
+    confidence: float,
+    *,
+    position: float | None = None,
+    base: float | None = None,
+    guessed: bool = False,
+) -> figure_pb2.Value:
+    """Return a value measured on a mark, or one that is only a guess.
+
+    Args:
+      position: pixel along the value axis at which the calibration gives the number.
+      base: pixel whose value is to be taken off, where the mark does not begin at the axis's zero.
+    """
     origin = figure_pb2.ORIGIN_GUESSED if guessed else figure_pb2.ORIGIN_INTERPOLATED
     return figure_pb2.Value(
-        number=clean_number(number), box=box.to_proto(), origin=origin, confidence=min(max(confidence, 0.0), 1.0)
+        number=clean_number(number),
+        box=box.to_proto(),
+        origin=origin,
+        confidence=min(max(confidence, 0.0), 1.0),
+        position_px=position,
+        base_px=base,
     )
 
 
