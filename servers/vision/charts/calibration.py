@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -39,6 +40,11 @@ class AxisFit:
         t = float(np.log10(max(value, 1e-300))) if self.log else value
         return (t - self.intercept) / self.slope
 
+    @classmethod
+    def from_proto(cls, calibration: figure_pb2.Calibration, *, log: bool) -> AxisFit:
+        """Return the contract's line; which ticks it rests on is not kept there."""
+        return cls(calibration.slope, calibration.intercept, log, calibration.residual_px, ())
+
     def to_proto(self) -> figure_pb2.Calibration:
         """Return the fit as the contract's message."""
         return figure_pb2.Calibration(
@@ -47,7 +53,12 @@ class AxisFit:
 
 
 def fit_axis(
-    pixels: Floats, values: Floats, *, log: bool = False, tolerance_px: float = _TOLERANCE_PX
+    pixels: Floats,
+    values: Floats,
+    *,
+    log: bool = False,
+    tolerance_px: float = _TOLERANCE_PX,
+    sure: Collection[int] = (),
 ) -> AxisFit | None:
     """Return the line most ticks lie on, or None where no two ticks differ in pixel and value.
 
@@ -55,20 +66,25 @@ def fit_axis(
       pixels: float64 [n], tick centres along the axis.
       values: float64 [n], what the labels say.
       log: fit log10 of the values; ticks at or below 0 are left out.
+      sure: indices of ticks that are known to be right: a line counts only if all of them lie on it.
     RANSAC over all pairs (Fischler & Bolles 1981; exhaustive, so deterministic), then least squares on the inliers.
     """
     usable = values > 0 if log else np.ones(len(values), dtype=bool)
     index = np.flatnonzero(usable & np.isfinite(values))
-    if len(index) < 2:
+    if len(index) < 2 or not set(sure) <= set(index.tolist()):
         return None
+    known = np.isin(index, list(sure))
     p, t = pixels[index], np.log10(values[index]) if log else values[index]
     best: tuple[int, float, NDArray[np.bool_]] | None = None
-    for i, j in list(combinations(range(len(index)), 2))[:_MAX_PAIRS]:
+    pairs = sorted(combinations(range(len(index)), 2), key=lambda pair: not known[list(pair)].any())
+    for i, j in pairs[:_MAX_PAIRS]:
         if abs(p[i] - p[j]) < 1.0 or t[i] == t[j]:
             continue
         slope = (t[j] - t[i]) / (p[j] - p[i])
         distance = np.abs((t - t[i]) / slope - (p - p[i]))
         inside = distance <= tolerance_px
+        if not inside[known].all():
+            continue
         key = (int(inside.sum()), -float(distance[inside].sum()), inside)
         if best is None or key[:2] > best[:2]:
             best = key
