@@ -35,6 +35,15 @@ class AxisFit:
         t = self.slope * pixel + self.intercept
         return float(10.0 ** np.clip(t, -300.0, 300.0)) if self.log else t
 
+    def told(self, pixel: float) -> float:
+        """Return the value at a pixel, rounded to the decimal place that a pixel tells: further digits are noise."""
+        value = self.value(pixel)
+        worth = abs(self.value(pixel + 0.5) - self.value(pixel - 0.5))
+        if worth <= 0 or self.log:
+            return value
+        step = 10.0 ** np.ceil(np.log10(0.8 * worth))
+        return float(np.round(value / step) * step)
+
     def pixel(self, value: float) -> float:
         """Return the pixel of a value; a log axis has none for 0 and below."""
         t = float(np.log10(max(value, 1e-300))) if self.log else value

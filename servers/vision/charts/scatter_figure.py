@@ -44,8 +44,8 @@ def scatter_figure(
             part.name = names[fill].name[:500]
             part.name_box.CopyFrom(names[fill].name_box.to_proto())
         for blob in members:
-            x = messages.measured(_rounded(x_axis.fit, blob.x), blob.box, _confidence(x_axis.fit, blob.x))
-            y = messages.measured(_rounded(y_axis.fit, blob.y), blob.box, _confidence(y_axis.fit, blob.y))
+            x = messages.measured(x_axis.fit.told(blob.x), blob.box, _confidence(x_axis.fit, blob.x))
+            y = messages.measured(y_axis.fit.told(blob.y), blob.box, _confidence(y_axis.fit, blob.y))
             part.points.append(figure_pb2.DataPoint(label=f"{x.number:g}", x=x, y=y, mark_box=blob.box.to_proto()))
         series.append(part)
     if len(series) > 1 and any(not part.name for part in series):
@@ -76,16 +76,6 @@ def scatter_figure(
     )
     doubts.apply(figure)
     return figure
-
-
-def _rounded(fit: AxisFit, pixel: float) -> float:
-    """Return the value at a pixel, rounded to the decimal place that a pixel tells: further digits are noise."""
-    value = fit.value(pixel)
-    worth = abs(fit.value(pixel + 0.5) - fit.value(pixel - 0.5))
-    if worth <= 0 or fit.log:
-        return value
-    step = 10.0 ** np.ceil(np.log10(0.8 * worth))
-    return float(np.round(value / step) * step)
 
 
 def _confidence(fit: AxisFit, pixel: float) -> float:
