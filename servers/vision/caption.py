@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from loupe.type.v1.figure_pb2 import Chart, ChartType, Figure, Table
+from loupe.vision.v1 import vision_pb2
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
+from servers.vision.palette import color_name
 
-_COLOURS = {
-    "black": (0, 0, 0),
-    "white": (255, 255, 255),
-    "grey": (128, 128, 128),
-    "red": (214, 39, 40),
-    "orange": (255, 127, 14),
-    "yellow": (240, 220, 60),
-    "green": (44, 160, 44),
-    "teal": (23, 160, 160),
-    "blue": (31, 100, 200),
-    "purple": (130, 80, 180),
-    "pink": (230, 120, 190),
-    "brown": (140, 86, 60),
+_KINDS = {
+    vision_pb2.IMAGE_KIND_PHOTO: "a picture in continuous tones, as of a photo,",
+    vision_pb2.IMAGE_KIND_DIAGRAM: "a drawing without a scale",
+    vision_pb2.IMAGE_KIND_BLANK: "an empty image",
 }
 
 
-def describe(rgb: NDArray[np.uint8], answer: AnalyzeImageResponse) -> tuple[str, list[str]]:
-    """Return (caption, reasons why there are no figures) for what was read from the pixels, uint8 [h, w, 3]."""
+def describe(answer: AnalyzeImageResponse) -> tuple[str, list[str]]:
+    """Return (caption, reasons why there are no figures) for an answer that has everything else."""
     if answer.figures:
         parts = [_figure(figure) for figure in answer.figures]
         return _limited("; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."), []
-    palette = _palette(rgb)
-    if answer.text_blocks:
-        words = sum(len(block.text.split()) for block in answer.text_blocks)
-        first = answer.text_blocks[0].text.split("\n")[0]
-        caption = f"Text of {words} {'word' if words == 1 else 'words'}, beginning “{first[:80]}”; no chart or table."
-        return caption, ["No chart that this engine knows and no grid of aligned text was found; the text was read."]
-    caption = f"An image of {answer.width_px}×{answer.height_px} px, mostly {palette}, with no readable text."
-    return caption, ["No readable text, no chart and no table was found."]
+    kind = answer.description.kind
+    text = _text(answer)
+    if kind == vision_pb2.IMAGE_KIND_TEXT or (text and kind not in _KINDS):
+        reason = "No chart that this engine knows and no grid of aligned text was found; the text was read."
+        return f"{text[:1].upper()}{text[1:]}; no chart or table.", [reason]
+    what = _KINDS.get(kind, "an image")
+    caption = f"{what[:1].upper()}{what[1:]} of {answer.width_px}×{answer.height_px} px, mostly {_colors(answer)}"
+    if text:
+        reason = "No chart that this engine knows and no grid of aligned text was found; the text was read."
+        return f"{caption}, with {text}.", [reason]
+    return f"{caption}, with no readable text.", ["No readable text, no chart and no table was found."]
+
+
+def _text(answer: AnalyzeImageResponse) -> str:
+    if not answer.text_blocks:
+        return ""
+    words = sum(len(block.text.split()) for block in answer.text_blocks)
+    first = answer.text_blocks[0].text.split("\n")[0]
+    return f"text of {words} {'word' if words == 1 else 'words'}, beginning “{first[:80]}”"
+
+
+def _colors(answer: AnalyzeImageResponse) -> str:
+    """Return the names of the colours that cover most of the image, at most two."""
+    shares: dict[str, float] = {}
+    for entry in answer.description.palette:
+        name = color_name((entry.color.red, entry.color.green, entry.color.blue))
+        shares[name] = shares.get(name, 0.0) + entry.share
+    names = sorted(shares, key=lambda name: -shares[name])[:2]
+    return " and ".join(name for name in names if shares[name] >= 0.15) or "of many colours"
 
 
 def _figure(figure: Figure) -> str:
@@ -59,16 +69,6 @@ def _table(table: Table) -> str:
     numbers = sum(cell.value.HasField("number") for cell in table.cells)
     title = f" titled “{table.title}”" if table.title else ""
     return f"a table of {table.row_count} rows and {table.column_count} columns with {numbers} numbers{title}"
-
-
-def _palette(rgb: NDArray[np.uint8]) -> str:
-    small = cv2.resize(rgb, (32, 32), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.int32)
-    named = np.array(list(_COLOURS.values()), np.int32)
-    nearest = np.square(small[:, None] - named[None]).sum(axis=2).argmin(axis=1)
-    shares = np.bincount(nearest, minlength=len(named))
-    names = list(_COLOURS)
-    order = np.argsort(-shares, kind="stable")
-    return " and ".join(names[index] for index in order[:2] if shares[index] >= 0.15 * len(small))
 
 
 def _limited(text: str) -> str:

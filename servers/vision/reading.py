@@ -12,6 +12,7 @@ from loupe.type.v1.engine_pb2 import Engine
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.caption import describe
 from servers.vision.charts.reader import examine
+from servers.vision.description import describe_image
 from servers.vision.geometry import box_of
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
@@ -47,7 +48,8 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
         text_blocks=text_blocks(words),
         engine=Engine(name="builtin", revision=REVISION),
     )
-    answer.caption, reasons = describe(work, answer)
+    answer.description.CopyFrom(describe_image(work, answer))
+    answer.caption, reasons = describe(answer)
     answer.reasons.extend(reasons)
     if not answer.figures:
         answer.reasons.extend(charts.reasons)

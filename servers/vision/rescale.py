@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from google.protobuf.message import Message
 
-from loupe.type.v1.figure_pb2 import AXIS_DIMENSION_X, Axis
+from loupe.type.v1.figure_pb2 import AXIS_DIMENSION_X, Axis, Chart, Value
 from loupe.type.v1.geometry_pb2 import Box
 
 
 def rescale(message: Message, x_factor: float, y_factor: float) -> None:
-    """Multiply every box, tick position and calibration inside the message, in place."""
+    """Multiply every box, position along an axis and calibration inside the message, in place."""
     for inner in _all_inside(message):
         if isinstance(inner, Box):
             inner.x_min *= x_factor
@@ -22,9 +22,27 @@ def rescale(message: Message, x_factor: float, y_factor: float) -> None:
             factor = x_factor if _is_horizontal(inner) else y_factor
             for tick in inner.ticks:
                 tick.position_px *= factor
-            if inner.HasField("calibration"):
-                inner.calibration.slope /= factor
-                inner.calibration.residual_px *= factor
+            for fit in [*([inner.calibration] if inner.HasField("calibration") else []), *inner.segments]:
+                fit.slope /= factor
+                fit.residual_px *= factor
+                if fit.HasField("from_px"):
+                    fit.from_px *= factor
+                if fit.HasField("to_px"):
+                    fit.to_px *= factor
+        elif isinstance(inner, Chart):
+            factors = {axis.dimension: x_factor if _is_horizontal(axis) else y_factor for axis in inner.axes}
+            for series in inner.series:
+                for point in series.points:
+                    _move(point.y, factors.get(series.value_axis, y_factor))
+                    for x in (point.x, point.x_end):
+                        _move(x, factors.get(AXIS_DIMENSION_X, x_factor))
+
+
+def _move(value: Value, factor: float) -> None:
+    if value.HasField("position_px"):
+        value.position_px *= factor
+    if value.HasField("base_px"):
+        value.base_px *= factor
 
 
 def _is_horizontal(axis: Axis) -> bool:

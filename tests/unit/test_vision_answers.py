@@ -12,6 +12,7 @@ from loupe.type.v1 import figure_pb2 as f
 from loupe.type.v1.geometry_pb2 import Box
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.caption import describe
+from servers.vision.description import describe_image
 from servers.vision.geometry import PixelBox
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
@@ -115,39 +116,45 @@ def test_no_words_are_no_blocks():
 
 def test_a_caption_says_what_was_measured():
     answer = AnalyzeImageResponse(width_px=300, height_px=200, figures=[bar_chart()])
-    caption, reasons = describe(WHITE, answer)
+    caption, reasons = describe(answer)
     assert caption == "A bar chart with 2 categories titled “Sales”."
     assert reasons == []
 
 
 def test_a_caption_of_two_figures_names_both():
     answer = AnalyzeImageResponse(figures=[bar_chart(), small_table((0, 0, 9, 9))])
-    caption, _ = describe(WHITE, answer)
+    caption, _ = describe(answer)
     assert caption == "A bar chart with 2 categories titled “Sales”; a table of 2 rows and 2 columns with 0 numbers."
 
 
 def test_an_image_with_nothing_to_read_is_described_by_size_and_colour():
     picture = np.full((120, 160, 3), (31, 100, 200), np.uint8)
-    caption, reasons = describe(picture, AnalyzeImageResponse(width_px=160, height_px=120))
-    assert caption == "An image of 160×120 px, mostly blue, with no readable text."
+    answer = AnalyzeImageResponse(width_px=160, height_px=120)
+    answer.description.CopyFrom(describe_image(picture, answer))
+    caption, reasons = describe(answer)
+    assert caption == "An empty image of 160×120 px, mostly blue, with no readable text."
     assert reasons == ["No readable text, no chart and no table was found."]
 
 
 def test_an_image_of_text_says_so():
     answer = AnalyzeImageResponse(text_blocks=[f.TextBlock(text="Dear all,\nplease note")])
-    caption, reasons = describe(WHITE, answer)
+    caption, reasons = describe(answer)
     assert caption == "Text of 4 words, beginning “Dear all,”; no chart or table."
     assert len(reasons) == 1
 
 
 def test_an_answer_is_enlarged_with_its_calibration():
     answer = AnalyzeImageResponse(figures=[bar_chart()])
+    measured = answer.figures[0].chart.series[0].points[1].y
+    measured.position_px, measured.base_px = 120, 180
     rescale(answer, 2.0, 2.0)
     chart = answer.figures[0].chart
     axis = chart.axes[0]
     assert (answer.figures[0].box.x_min, answer.figures[0].box.y_max) == (20, 380)
     assert chart.series[0].points[1].mark_box.x_min == 240
     assert [tick.position_px for tick in axis.ticks] == [60, 360]
+    value = chart.series[0].points[1].y
+    assert (value.position_px, value.base_px) == (240, 360)
     for tick in axis.ticks:
         assert axis.calibration.slope * tick.position_px + axis.calibration.intercept == pytest.approx(tick.number)
     assert axis.calibration.residual_px == 0.4
