@@ -1,11 +1,10 @@
-"""Numbers and dates as people print them on charts and in tables."""
+"""Numbers as people print them on charts and in tables."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 
 
@@ -21,16 +20,6 @@ class ParsedNumber:
     """What k, M, bn, ... stood for; 1 where none is printed."""
     decimals: int = 0
     """Digits printed after the decimal point, before the multiplier."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedDate:
-    """A point in time on an axis."""
-
-    number: float
-    """Seconds since 1970-01-01T00:00:00Z, or the plain year where `unit` is "year"."""
-    unit: str
-    """"year" or "s"."""
 
 
 _DASHES = str.maketrans({"\u2212": "-", "\u2013": "-", "\u2014": "-", "\u2010": "-", "\u2011": "-", "\ufe63": "-"})
@@ -170,58 +159,3 @@ def _without_slips(cleaned: str) -> str:
         lambda run: run[0].translate(_OCR_SLIPS) if re.search(r"\d", run[0]) else run[0],
         cleaned,
     )
-
-
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")  # three letters decide
-_MONTH = (
-    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_DATES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"(?P<year>\d{4})[-/.](?P<number>\d{1,2})(?:[-/.](?P<day>\d{1,2}))?",
-        rf"{_MONTH}\.?[ ,'’-]*(?P<year>\d{{4}})",
-        rf"{_MONTH}\.?(?: ?['’]|-)(?P<short_year>\d{{2}})",
-        rf"(?P<year>\d{{4}})[ ,-]*{_MONTH}",
-        rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[ -]{_MONTH}\.?[ ,-]+(?P<year>\d{{4}})",
-        rf"{_MONTH}\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})",
-        r"Q(?P<quarter>[1-4])[ /'-]*(?P<year>\d{4})",
-        r"(?P<year>\d{4})[ /-]*Q(?P<quarter>[1-4])",
-    )
-)
-_YEAR = re.compile(r"(?:1[5-9]|20|21)\d{2}")
-
-
-def parse_date(text: str) -> ParsedDate | None:
-    """Return the date that the whole text is, or None.
-
-    A bare year (1500 to 2199) is a year; "Jan 2020", "Q1 2020", "2020-01", "5 Jan 2020" are seconds at the start of
-    their period. A month without a year is a category, and 01/02/2020 says not which is the month: both give None.
-    """
-    cleaned = " ".join(text.translate(_DASHES).translate(_SPACES).split())
-    if _YEAR.fullmatch(cleaned):
-        return ParsedDate(float(cleaned), "year")
-    for pattern in _DATES:
-        match = pattern.fullmatch(cleaned)
-        if match:
-            return _moment(match.groupdict())
-    return None
-
-
-def _moment(parts: dict[str, str | None]) -> ParsedDate | None:
-    short_year = parts.get("short_year")
-    year = int(parts.get("year") or 0)
-    if short_year:
-        year = int(short_year) + (2000 if int(short_year) < 70 else 1900)  # as POSIX strptime %y splits near enough
-    if not 1500 <= year <= 2199:
-        return None
-    name, number, quarter = parts.get("month"), parts.get("number"), parts.get("quarter")
-    month = _MONTHS.index(name[:3].lower()) + 1 if name else int(number or 1)
-    if quarter:
-        month = 3 * int(quarter) - 2
-    try:
-        moment = datetime(year, month, int(parts.get("day") or 1), tzinfo=UTC)
-    except ValueError:  # 2020-13, 31 Feb 2020
-        return None
-    return ParsedDate(moment.timestamp(), "s")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from servers.kit.errors import LoupeError
+from servers.vision.dates import parse_date
 from servers.vision.image import ImageLimits, load_image
-from servers.vision.numbers import parse_date, parse_number
+from servers.vision.numbers import parse_number
 
 LIMITS = ImageLimits(max_bytes=100_000, max_pixels=100_000)
 

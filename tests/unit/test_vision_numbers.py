@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from servers.vision.numbers import parse_date, parse_number
+from servers.vision.numbers import parse_number
 
 
 @pytest.mark.parametrize(
@@ -97,33 +97,3 @@ def test_the_multiplier_and_the_decimals_are_kept_apart():
     parsed = parse_number("1.50M")
     assert parsed is not None
     assert (parsed.number, parsed.multiplier, parsed.decimals) == (1_500_000, 1_000_000, 2)
-
-
-@pytest.mark.parametrize(
-    ("text", "number", "unit"),
-    [
-        ("2019", 2019, "year"),
-        ("Jan 2019", 1546300800, "s"),
-        ("January, 2019", 1546300800, "s"),
-        ("Jan-19", 1546300800, "s"),
-        ("Jan '19", 1546300800, "s"),
-        ("2019-01", 1546300800, "s"),
-        ("2019-01-05", 1546646400, "s"),
-        ("5 Jan 2019", 1546646400, "s"),
-        ("Jan 5, 2019", 1546646400, "s"),
-        ("Q1 2019", 1546300800, "s"),
-        ("2019 Q3", 1561939200, "s"),
-        ("Mar 1970", 5097600, "s"),
-    ],
-)
-def test_a_printed_date_is_parsed(text, number, unit):
-    parsed = parse_date(text)
-    assert parsed is not None
-    assert (parsed.number, parsed.unit) == (number, unit)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "Jan", "01/02/2019", "2019-13", "31 Feb 2020", "1066", "20190", "Q5 2019", "May be"]
-)
-def test_what_names_no_single_date_is_refused(text):
-    assert parse_date(text) is None

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from servers.vision.charts.bounds import MOST_KEYS
 from servers.vision.charts.colors import PIXEL_OF_FILL, nearest_color, windows_of
 from servers.vision.charts.page import Mask, Page, TextRun, quantity
+from servers.vision.dates import parse_date
 from servers.vision.geometry import PixelBox, union
-from servers.vision.numbers import parse_date
 from servers.vision.text import Word
 
 # In letter heights: keys of the plotting libraries and publishers are 0.5 to 1.8 high and up to 5 wide (a line sample).
