@@ -48,6 +48,8 @@ def values_of(figure: Figure) -> Iterator[Value]:
         for point in series.points:
             if point.HasField("x"):
                 yield point.x
+            if point.HasField("x_end"):
+                yield point.x_end
             if point.HasField("y"):
                 yield point.y
     for cell in figure.table.cells:

@@ -33,7 +33,7 @@ def _name_values(figure: Figure) -> None:
     name = figure.figure_id
     for s, series in enumerate(figure.chart.series):
         for p, point in enumerate(series.points):
-            for coordinate in ("x", "y"):
+            for coordinate in ("x", "x_end", "y"):
                 if point.HasField(coordinate):
                     getattr(point, coordinate).value_id = f"{name}.s{s}.p{p}.{coordinate}"
     for cell in figure.table.cells:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.charts.calibration import AxisFit
@@ -13,9 +13,31 @@ from servers.vision.geometry import box_of
 _EDGE_PX = 1.0
 """A value and the pixel it stands at belong together if they agree to about a pixel."""
 
+_COORDINATES: tuple[Literal["x", "x_end", "y"], ...] = ("x", "x_end", "y")
+
 AxisDimension: TypeAlias = figure_pb2.AxisDimension.ValueType
 MEASURED = (figure_pb2.ORIGIN_INTERPOLATED, figure_pb2.ORIGIN_GUESSED)
 """Origins of numbers that a new calibration makes new."""
+
+STACKED = frozenset(
+    {
+        figure_pb2.CHART_TYPE_STACKED_BAR,
+        figure_pb2.CHART_TYPE_HORIZONTAL_STACKED_BAR,
+        figure_pb2.CHART_TYPE_STACKED_AREA,
+    }
+)
+BARS = frozenset(
+    {
+        figure_pb2.CHART_TYPE_BAR,
+        figure_pb2.CHART_TYPE_HORIZONTAL_BAR,
+        figure_pb2.CHART_TYPE_GROUPED_BAR,
+        figure_pb2.CHART_TYPE_HORIZONTAL_GROUPED_BAR,
+        figure_pb2.CHART_TYPE_STACKED_BAR,
+        figure_pb2.CHART_TYPE_HORIZONTAL_STACKED_BAR,
+        figure_pb2.CHART_TYPE_HISTOGRAM,
+    }
+)
+PIES = frozenset({figure_pb2.CHART_TYPE_PIE, figure_pb2.CHART_TYPE_DONUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,56 +111,75 @@ def value_dimension(series: figure_pb2.Series) -> AxisDimension:
     return series.value_axis or figure_pb2.AXIS_DIMENSION_Y
 
 
-def values_on(chart: figure_pb2.Chart, dimension: AxisDimension) -> list[tuple[figure_pb2.DataPoint, figure_pb2.Value]]:
-    """Return every value that an axis measures, with its point: y, or x and x_end on the axis across."""
-    found = []
-    for series in chart.series:
-        for point in series.points:
-            if value_dimension(series) == dimension:
-                found += [(point, point.y)] if point.HasField("y") else []
-            elif dimension == figure_pb2.AXIS_DIMENSION_X:
-                found += [(point, point.x)] if point.HasField("x") else []
-                found += [(point, point.x_end)] if point.HasField("x_end") else []
-    return found
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value with where it stands in its chart."""
+
+    series: figure_pb2.Series
+    point: figure_pb2.DataPoint
+    coordinate: Literal["x", "x_end", "y"]
+    dimension: AxisDimension
+    """Of the axis that measures it."""
+
+    @property
+    def value(self) -> figure_pb2.Value:
+        """The value itself, not a copy."""
+        value: figure_pb2.Value = getattr(self.point, self.coordinate)
+        return value
+
+
+def entries(chart: figure_pb2.Chart) -> list[Entry]:
+    """Return every value of a chart in its order. What is not a y is measured along x."""
+    return [
+        Entry(series, point, name, value_dimension(series) if name == "y" else figure_pb2.AXIS_DIMENSION_X)
+        for series in chart.series
+        for point in series.points
+        for name in _COORDINATES
+        if point.HasField(name)
+    ]
 
 
 def values_of(figure: figure_pb2.Figure) -> list[figure_pb2.Value]:
     """Return every value of a figure, in its order."""
-    points = [point for series in figure.chart.series for point in series.points]
-    fields = [(point, name) for point in points for name in ("x", "x_end", "y") if point.HasField(name)]
-    return [getattr(point, name) for point, name in fields] + [cell.value for cell in figure.table.cells]
+    return [entry.value for entry in entries(figure.chart)] + [cell.value for cell in figure.table.cells]
 
 
-def place_of(
-    point: figure_pb2.DataPoint, value: figure_pb2.Value, dimension: AxisDimension, scale: Scale
-) -> Place | None:
-    """Return where a value stands: as the figure says, else the edges or the middle of its mark.
+def place_of(chart: figure_pb2.Chart, entry: Entry, scale: Scale) -> Place | None:
+    """Return where a value stands: as the figure says, else at the edges or in the middle of its mark.
 
     A place that the figure does not name counts only if the scale gives the value's number there to about a pixel;
     None where none does.
     """
+    value = entry.value
     if value.HasField("position_px"):
         return Place(value.position_px, value.base_px if value.HasField("base_px") else None)
     if not value.HasField("number"):
         return None
-    best: tuple[float, Place] | None = None
-    for place in places_on_mark(point, value, dimension):
-        off = abs(scale.number(place) - value.number) / scale.worth(place.position)
-        if off <= _EDGE_PX and (best is None or off < best[0]):
-            best = (off, place)
-    return best[1] if best else None
+    found = ((distance_px(scale, place, value.number), place) for place in places_on_mark(chart, entry))
+    best = min(found, key=lambda pair: pair[0], default=None)
+    return best[1] if best is not None and best[0] <= _EDGE_PX else None
 
 
-def places_on_mark(point: figure_pb2.DataPoint, value: figure_pb2.Value, dimension: AxisDimension) -> list[Place]:
-    """Return where on its mark a value may stand: at either edge, in the middle, or from one edge to the other."""
-    if point.HasField("mark_box"):
-        box = box_of(point.mark_box)
-    elif value.HasField("box"):
-        box = box_of(value.box)
+def distance_px(scale: Scale, place: Place, number: float) -> float:
+    """Return how far a number is from where it should stand, in pixels."""
+    return abs(scale.number(place) - number) / scale.worth(place.position)
+
+
+def places_on_mark(chart: figure_pb2.Chart, entry: Entry) -> list[Place]:
+    """Return where on its mark a value may stand; a bar ends at an edge, a part of a stack lasts from edge to edge."""
+    if entry.point.HasField("mark_box"):
+        box = box_of(entry.point.mark_box)
+    elif entry.value.HasField("box"):
+        box = box_of(entry.value.box)
     else:
         return []
-    low, high = (box.x_min, box.x_max) if dimension == figure_pb2.AXIS_DIMENSION_X else (box.y_min, box.y_max)
-    return [Place(low), Place(high), Place((low + high) / 2), Place(low, high), Place(high, low)]
+    is_x = entry.dimension == figure_pb2.AXIS_DIMENSION_X
+    low, high = (box.x_min, box.x_max) if is_x else (box.y_min, box.y_max)
+    if chart.type in STACKED:
+        return [Place(low, high), Place(high, low)]
+    if chart.type in BARS:
+        return [Place(low), Place(high)]
+    return [Place((low + high) / 2), Place(low), Place(high)]
 
 
 def number_at(chart: figure_pb2.Chart, scale: Scale, place: Place) -> float:

@@ -13,6 +13,7 @@ from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.caption import describe
 from servers.vision.charts.reader import examine
 from servers.vision.description import describe_image
+from servers.vision.fidelity.judge import judge
 from servers.vision.geometry import box_of
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
@@ -55,4 +56,6 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
         answer.reasons.extend(charts.reasons)
     if factor > 1:
         rescale(answer, width / work.shape[1], height / work.shape[0])
+    for figure in answer.figures:
+        judge(figure)
     return answer

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from loupe.vision.v1.vision_pb2 import (
     AnalyzeImageRequest,
     AnalyzeImageResponse,
+    RecalibrateChartRequest,
+    RecalibrateChartResponse,
     RenderOverlayRequest,
     RenderOverlayResponse,
 )
 from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceServicer
 from servers.kit.files_client import FilesClient
 from servers.vision.engines.base import VisionEngine
+from servers.vision.recalibrate import recalibrate
 
 
 class VisionServicer(VisionServiceServicer):
@@ -25,6 +29,11 @@ class VisionServicer(VisionServiceServicer):
     async def AnalyzeImage(self, request: AnalyzeImageRequest, context: Any) -> AnalyzeImageResponse:
         """Return what an image shows."""
         return await self._engine.analyze(await self._files.read(request.file))
+
+    async def RecalibrateChart(self, request: RecalibrateChartRequest, context: Any) -> RecalibrateChartResponse:
+        """Return a figure with corrections and what follows from them."""
+        figure, changed = await asyncio.to_thread(recalibrate, request.figure, request.corrections)
+        return RecalibrateChartResponse(figure=figure, changed_value_ids=changed)
 
     async def RenderOverlay(self, request: RenderOverlayRequest, context: Any) -> RenderOverlayResponse:
         """Store a picture of the evidence."""
