@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from enum import Enum
 
 from loupe.reasoning.v1.analysis_pb2 import Analysis, Operation
-from loupe.type.v1 import figure_pb2
 from loupe.type.v1.figure_pb2 import Figure
+from servers.codegen.programs.charts import draw_call
 from servers.codegen.programs.library import Library
-from servers.codegen.programs.operations import figure_of, write_operation
-
-_DRAWN_BY = {
-    figure_pb2.CHART_TYPE_HORIZONTAL_BAR: "draw_horizontal_bars",
-    figure_pb2.CHART_TYPE_HORIZONTAL_GROUPED_BAR: "draw_horizontal_bars",
-    figure_pb2.CHART_TYPE_STACKED_BAR: "draw_stacked_bars",
-    figure_pb2.CHART_TYPE_HORIZONTAL_STACKED_BAR: "draw_stacked_bars",
-    figure_pb2.CHART_TYPE_STACKED_AREA: "draw_stacked_bars",
-    figure_pb2.CHART_TYPE_LINE: "draw_lines",
-    figure_pb2.CHART_TYPE_AREA: "draw_lines",
-    figure_pb2.CHART_TYPE_PIE: "draw_pie",
-    figure_pb2.CHART_TYPE_DONUT: "draw_pie",
-    figure_pb2.CHART_TYPE_SCATTER: "draw_dots",
-}
+from servers.codegen.programs.literals import string
+from servers.codegen.programs.operations import arguments_of, figure_of, write_operation
 
 
 class Drawing(Enum):
@@ -62,7 +49,7 @@ def assemble(
     ]
     if failure or analysis.refusal:
         steps = [_give_up(failure or analysis.refusal, arguments)]
-    body = "\n\n\n".join([*steps, _main(analysis, figure, others, arguments, drawing)])
+    body = "\n\n\n".join([*steps, _main(analysis, figure, others, arguments, drawing, failure)])
     parts = library.closure(body)
     constants = [part.text for part in parts if not part.text.startswith(("def ", "class "))]
     functions = [part.text for part in parts if part.text.startswith(("def ", "class "))]
@@ -79,7 +66,7 @@ def _give_up(failure: str, arguments: str) -> str:
         [
             f"def solve({signature}) -> dict:",
             '    """Say why there is no answer."""',
-            f"    raise Unanswerable({json.dumps(failure, ensure_ascii=False)})",
+            f"    raise Unanswerable({string(failure)})",
         ]
     )
 
@@ -98,8 +85,9 @@ def _safe(text: str) -> str:
     return "".join(letter for letter in line if letter.isprintable())
 
 
-def _main(analysis: Analysis, figure: Figure, others: list[Figure], arguments: str, drawing: Drawing) -> str:
-    support = [_step_name(place, analysis) for place in range(len(analysis.operations) - 1)]
+def _main(
+    analysis: Analysis, figure: Figure, others: list[Figure], arguments: str, drawing: Drawing, failure: str
+) -> str:
     lines = [
         "def main() -> None:",
         '    """Read chart.json; write data.csv, answer.json and chart.png."""',
@@ -112,24 +100,28 @@ def _main(analysis: Analysis, figure: Figure, others: list[Figure], arguments: s
         name = f"values_{other.figure_id}"
         lines += [f"    {name} = {_frame(other)}", f'    {name} = {name}[{name}["is_text"].eq(False)]']
     read = "values" if not others else f"pd.concat([{arguments}])"
-    lines += ["    try:", f"        answer = solve({arguments})"]
-    lines += [f"        add_support(answer, {name}({arguments}))" for name in support]
-    lines += [f"        answer = with_doubts(answer, {read})"]
-    lines += [
-        f'        answer["text"] += {json.dumps(" " + note, ensure_ascii=False)}' for note in analysis.assumptions
-    ]
+    last = analysis.operations[-1]
+    is_given_up = failure or analysis.refusal
+    lines += ["    try:", f"        answer = solve({arguments if is_given_up else arguments_of(last, arguments)})"]
+    if not is_given_up:
+        lines += [
+            f"        add_support(answer, {_step_name(place, analysis)}({arguments_of(operation, arguments)}))"
+            for place, operation in enumerate(analysis.operations[:-1])
+        ]
+    lines += [f"        answer = with_doubts(answer, {read})", "        answer = with_cautions(answer, figures)"]
+    lines += [f'        answer["text"] += {string(f" {note}")}' for note in analysis.assumptions]
     lines += [
         "    except Unanswerable as reason:",
         "        answer = unanswerable(str(reason))",
         "    text = json.dumps(answer, ensure_ascii=False, indent=2)",
         '    Path("answer.json").write_text(f"{text}\\n", encoding="utf-8")',
     ]
-    title = json.dumps(_title(figure), ensure_ascii=False)
     if drawing is Drawing.FULL:
+        shown = Operation() if is_given_up else last
         lines.append('    used = [name for value in answer["values"] for name in value["value_ids"]]')
-        lines.append(f'    {_drawn_by(figure)}(values, used, {title}, "chart.png")')
+        lines.append(f"    {draw_call(figure, shown, _title(figure))}")
     elif drawing is Drawing.PLAIN:
-        lines.append(f'    draw_plain(values, {title}, "chart.png")')
+        lines.append(f'    draw_plain(values, {string(_title(figure))}, "chart.png")')
     else:
         lines.append('    draw_text("The chart could not be drawn; data.csv holds its values.", "chart.png")')
     return "\n".join(lines)
@@ -138,10 +130,6 @@ def _main(analysis: Analysis, figure: Figure, others: list[Figure], arguments: s
 def _frame(figure: Figure) -> str:
     kind = figure.WhichOneof("content") or "chart"
     return f'frame_of(read_{kind}(content_of(figures, "{figure.figure_id}", "{kind}")))'
-
-
-def _drawn_by(figure: Figure) -> str:
-    return _DRAWN_BY.get(figure.chart.type, "draw_bars") if figure.HasField("chart") else "draw_bars"
 
 
 def _title(figure: Figure) -> str:

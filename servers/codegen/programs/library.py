@@ -8,7 +8,21 @@ from importlib import resources
 
 PACKAGE = "servers.codegen.programs.parts"
 # A program reads from top to bottom in this order.
-PARTS = ("writing", "reading", "choosing", "making", "replying", "drawing")
+PARTS = (
+    *(
+        "writing",
+        "reading",
+        "choosing",
+        "making",
+        "timing",
+        "relating",
+        "grouping",
+        "distributing",
+        "coursing",
+        "forecasting",
+    ),
+    *("joining", "coloring", "quoting", "replying", "drawing", "plotting"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class Library:
     def imports_for(self, text: str) -> list[str]:
         """Return the import statements that a program's text needs, the standard library first, each group by name."""
         used = set(_names(ast.parse(text)))
-        wanted = [statement for name, statement in self.imports.items() if name in used]
+        wanted = list(dict.fromkeys(statement for name, statement in self.imports.items() if name in used))
         ours = [statement for statement in wanted if not _is_third_party(statement)]
         return [*ours, *([""] if len(ours) < len(wanted) else []), *(one for one in wanted if one not in ours)]
 
@@ -55,7 +69,8 @@ def read_library() -> Library:
         source = resources.files(PACKAGE).joinpath(f"{part}.py").read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             if isinstance(node, ast.Import | ast.ImportFrom):
-                statements |= {} if _is_of_parts(node) else {_bound(node): ast.unparse(node)}
+                bound = [] if _is_of_parts(node) else [alias.asname or alias.name for alias in node.names]
+                statements |= dict.fromkeys(bound, ast.unparse(node))
                 continue
             for name in _defined(node):
                 text = ast.get_source_segment(source, node) or ""
@@ -66,7 +81,26 @@ def read_library() -> Library:
 
 
 def _names(tree: ast.AST) -> list[str]:
-    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    """Return the names that a tree uses and that none of its functions binds for itself."""
+    bound = {id(node): _bound_in(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)}
+    found: list[str] = []
+
+    def visit(node: ast.AST, local: frozenset[str]) -> None:
+        inner = local | bound.get(id(node), frozenset())
+        if isinstance(node, ast.Name) and node.id not in local:
+            found.append(node.id)
+        for child in ast.iter_child_nodes(node):
+            visit(child, inner)
+
+    visit(tree, frozenset())
+    return found
+
+
+def _bound_in(function: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    stored = (node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    return frozenset(argument.arg for argument in named) | frozenset(stored)
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -77,16 +111,12 @@ def _defined(node: ast.stmt) -> list[str]:
     return []
 
 
-def _bound(node: ast.Import | ast.ImportFrom) -> str:
-    return node.names[0].asname or node.names[0].name
-
-
 def _is_of_parts(node: ast.Import | ast.ImportFrom) -> bool:
     return isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE)
 
 
 def _is_third_party(statement: str) -> bool:
-    return any(name in statement for name in ("pandas", "matplotlib", "numpy"))
+    return any(name in statement for name in ("pandas", "matplotlib", "numpy", "scipy"))
 
 
 def _sort_key(statement: str) -> tuple[bool, str]:

@@ -9,7 +9,8 @@ import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of 
 from servers.codegen.programs.parts.making import change, percent_change
 from servers.codegen.programs.parts.writing import Unanswerable
 
-COLUMNS = ["series", "category", "x", "number", "unit", "decimals", "printed", "id", "doubt", "is_text"]
+COLUMNS = ["series", "category", "number", "unit", "decimals", "printed", "id", "doubt", "is_text", "color"]
+PLACE_COLUMNS = ["x", "x_end", "x_ids", "x_kind", "x_name"]
 
 
 def content_of(figures: list[dict], figure_id: str, kind: str) -> dict:
@@ -20,7 +21,7 @@ def content_of(figures: list[dict], figure_id: str, kind: str) -> dict:
 
 def frame_of(rows: list[dict]) -> pd.DataFrame:
     """Return the values of a figure, a row each."""
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *PLACE_COLUMNS])
 
 
 def pick(
@@ -95,6 +96,14 @@ def ranked(items: pd.DataFrame, descending: bool, first: int = 1, count: int | N
     """Return items by number, from a rank on; equal ones stay in the figure's order."""
     ordered = items.sort_values("number", ascending=not descending, kind="stable")
     return some(ordered, first, count)
+
+
+def nearest(
+    items: pd.DataFrame, target: float, descending: bool, first: int = 1, count: int | None = None
+) -> pd.DataFrame:
+    """Return items by their distance from a number, from a rank on."""
+    order = (items["number"] - target).abs().sort_values(ascending=not descending, kind="stable").index
+    return some(items.loc[order], first, count)
 
 
 def some(items: pd.DataFrame, first: int = 1, count: int | None = None) -> pd.DataFrame:

@@ -62,15 +62,6 @@ def draw_lines(values: pd.DataFrame, used: list[str], title: str, path: str) -> 
     save(figure, axes, path, [name for name, _, _ in groups])
 
 
-def draw_dots(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
-    """Draw a dot for each value at its x."""
-    figure, axes = canvas(title)
-    groups = marked(values, used)
-    for _, colours, group in groups:
-        axes.scatter(group["x"], group["number"], color=colours)
-    save(figure, axes, path, [name for name, _, _ in groups])
-
-
 def draw_pie(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
     """Draw the first series as slices of a pie."""
     figure, axes = canvas(title)

@@ -1,8 +1,10 @@
 """Making: from several items to one. Its ids are those of all that it was made from."""
 
+import math
+
 import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
 
-from servers.codegen.programs.parts.writing import Unanswerable
+from servers.codegen.programs.parts.writing import Unanswerable, shown
 
 
 def total(items: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +76,7 @@ def made(
     more_decimals: int = 0,
 ) -> pd.DataFrame:
     """Return one item made of several: its number, a name from the words, all their ids."""
-    places = int(items["decimals"].max()) + more_decimals if decimals is None else decimals
+    digits = int(items["decimals"].max()) + more_decimals if decimals is None else decimals
     name = f"{words} {listing(items)}"
     same_category, same_series = items["category"].nunique() == 1, items["series"].nunique() == 1
     row = {
@@ -82,13 +84,41 @@ def made(
         "name": name,
         "series": items["series"].iloc[0],
         "category": items["category"].iloc[-1],
-        "number": round(float(number), places + 6),
+        "number": round(float(number), digits + 6),
         "unit": unit_of(items) if unit is None else unit,
-        "decimals": places,
+        "decimals": digits,
         "printed": "",
         "ids": [identifier for ids in items["ids"] for identifier in ids],
     }
     return pd.DataFrame([row])
+
+
+def stated(items: pd.DataFrame, number: float, name: str, decimals: int, unit: str = "") -> pd.DataFrame:
+    """Return one number found in several items, under a name of its own: "the slope"."""
+    row = {
+        "label": name,
+        "name": name,
+        "series": items["series"].iloc[0],
+        "category": items["category"].iloc[-1],
+        "number": round(float(number), min(15, decimals + 6)),
+        "unit": unit,
+        "decimals": decimals,
+        "printed": "",
+        "ids": list(dict.fromkeys(identifier for ids in items["ids"] for identifier in ids)),
+    }
+    return pd.DataFrame([row])
+
+
+def said(row: pd.DataFrame) -> str:
+    """Return the number of the one item in a row as the text prints it."""
+    return shown(row.iloc[0])
+
+
+def digits_of(number: float, significant: int = 4) -> int:
+    """Return the digits after the point that show a number to some significant ones."""
+    if number == 0 or not math.isfinite(number):
+        return 0
+    return min(12, max(0, significant - 1 - math.floor(math.log10(abs(number)))))
 
 
 def constant(number: float) -> pd.DataFrame:
@@ -116,8 +146,8 @@ def listing(items: pd.DataFrame) -> str:
 
 def is_equal(first: pd.Series, second: pd.Series) -> bool:
     """Return whether two numbers are the same to the digits that both are known to."""
-    places = max(int(first["decimals"]), int(second["decimals"]))
-    return bool(abs(first["number"] - second["number"]) <= 0.5 * 10.0**-places)
+    digits = max(int(first["decimals"]), int(second["decimals"]))
+    return bool(abs(first["number"] - second["number"]) <= 0.5 * 10.0**-digits)
 
 
 def is_greater(first: pd.Series, second: pd.Series) -> bool:

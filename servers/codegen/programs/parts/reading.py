@@ -29,6 +29,10 @@ def completed(rows: list[dict]) -> list[dict]:
 def read_chart(chart: dict) -> list[dict]:
     """Return the rows of a chart: a series is a legend entry, a category is a point's label or its x."""
     axes = {axis.get("dimension", ""): axis for axis in chart.get("axes", [])}
+    measuring = {series.get("value_axis", "") for series in chart.get("series", [])}
+    x_axis: dict = next((axis for dimension, axis in axes.items() if dimension not in measuring), {})
+    is_date = x_axis.get("scale", "") == "AXIS_SCALE_DATE"
+    x_kind = "number" if not is_date else "year" if x_axis.get("unit", "") == "year" else "instant"
     rows = []
     series_names: list[str] = []
     for series in chart.get("series", []):
@@ -36,7 +40,7 @@ def read_chart(chart: dict) -> list[dict]:
         series_names.append(unused(series.get("name", "") or axis.get("title", "") or "Value", series_names))
         categories: list[str] = []
         for place, point in enumerate(series.get("points", []), start=1):
-            x = point.get("x", {}).get("number")
+            x, x_end = point.get("x", {}).get("number"), point.get("x_end", {}).get("number")
             label = point.get("label", "") or ("" if x is None else f"{x:.6f}".rstrip("0").rstrip("."))
             categories.append(unused(label or f"row {place}", categories))
             rows.append(
@@ -44,6 +48,11 @@ def read_chart(chart: dict) -> list[dict]:
                     "series": series_names[-1],
                     "category": categories[-1],
                     "x": math.nan if x is None else float(x),
+                    "x_end": math.nan if x_end is None else float(x_end),
+                    "x_ids": [point[key].get("value_id", "") for key in ("x", "x_end") if point.get(key)],
+                    "x_kind": x_kind,
+                    "x_name": " ".join(x_axis.get("title", "").split()) or "x",
+                    "color": hexadecimal(point.get("color") or series.get("color") or {}),
                     "unit": series.get("unit", "") or axis.get("unit", ""),
                     "value": point.get("y", {}),
                     "is_text": False,
@@ -79,6 +88,12 @@ def read_table(table: dict) -> list[dict]:
             row_of_cell = {"series": name, "category": category, "x": math.nan, "unit": unit}
             rows.append({**row_of_cell, "value": value, "is_text": is_text})
     return completed(rows)
+
+
+def hexadecimal(color: dict) -> str:
+    """Return a colour as "#rrggbb"; empty where there is none."""
+    channels = [color.get(name, 0) for name in ("red", "green", "blue")]
+    return "#" + "".join(f"{channel:02x}" for channel in channels) if color else ""
 
 
 def joined(cells: list[dict]) -> str:

@@ -4,7 +4,17 @@
 
 import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
 
-from servers.codegen.programs.parts.making import change, count, greatest, least, made, mean, percent_change, unit_of
+from servers.codegen.programs.parts.making import (
+    change,
+    count,
+    greatest,
+    least,
+    made,
+    mean,
+    percent_change,
+    total,
+    unit_of,
+)
 from servers.codegen.programs.parts.writing import Unanswerable, answered, short, shown, told, written
 
 
@@ -75,6 +85,23 @@ def reply_share(items: pd.DataFrame) -> dict:
     share = made(items.iloc[:2], part["number"] / whole["number"] * 100, "the share of", unit="%", decimals=2)
     text = f"{told(part)} is {shown(share.iloc[0])} of {told(whole)}."
     return answered(f"{text[0].upper()}{text[1:]}", short(share.iloc[0]), pd.concat([share, items.iloc[:2]]))
+
+
+def reply_shares(items: pd.DataFrame) -> dict:
+    """Reply with each item as a part of all of them, in percent."""
+    whole = total(items)
+    if whole["number"].iloc[0] == 0:
+        raise Unanswerable("they add up to zero, so nothing is a part of it")
+    rows = []
+    for place in range(len(items)):
+        item = items.iloc[[place]]
+        share = item["number"].iloc[0] / whole["number"].iloc[0] * 100
+        ids = [[*item["ids"].iloc[0], *(name for name in whole["ids"].iloc[0] if name not in item["ids"].iloc[0])]]
+        rows.append(item.assign(number=share, unit="%", decimals=2, printed="", ids=ids))
+    shares = pd.concat(rows, ignore_index=True)
+    text = ", ".join(f"“{share['label']}” {shown(share)}" for _, share in list(shares.iterrows())[:40])
+    short_text = ", ".join(short(share) for _, share in shares.iterrows())
+    return answered(f"Of {shown(whole.iloc[0])}: {text}.", short_text, pd.concat([shares, whole]))
 
 
 def reply_growth(items: pd.DataFrame) -> dict:

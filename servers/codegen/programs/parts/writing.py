@@ -100,6 +100,18 @@ def with_doubts(answer: dict, values: pd.DataFrame) -> dict:
     return answer
 
 
+def with_cautions(answer: dict, figures: list[dict]) -> dict:
+    """Return the answer with a word on each figure it stands on whose reading should be looked at first."""
+    ids = [name for value in answer["values"] for name in value["value_ids"]] + answer.get("quoted_value_ids", [])
+    for figure in figures:
+        is_used = any(name.startswith(f"{figure['figure_id']}.") for name in ids)
+        if is_used and figure.get("fidelity", "") in ("FIDELITY_REVIEW", "FIDELITY_FAIL"):
+            doubts = [reason.get("message", "").rstrip(".") for reason in figure.get("reasons", [])]
+            why = f": “{doubts[0]}”" if doubts and doubts[0] else ""
+            answer["text"] += f" The reading of the figure should be checked first{why}."
+    return answer
+
+
 def quoted(values: pd.DataFrame) -> str:
     """Return the categories of some values, quoted, the first few."""
     names = [f"“{name}”" for name in values["category"].unique()]

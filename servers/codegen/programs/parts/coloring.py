@@ -1,0 +1,48 @@
+"""Coloring: the names of colours."""
+
+# mypy: disable-error-code="type-arg"
+
+import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
+
+from servers.codegen.programs.parts.writing import Unanswerable, answered
+
+# Names and their sRGB; what lies nearest in CIELAB gives a colour its name.
+NAMED = {
+    "black": "#000000", "dark gray": "#555555", "gray": "#888888", "light gray": "#c8c8c8", "white": "#ffffff",
+    "dark red": "#8b0000", "red": "#d62728", "light red": "#f08080", "brown": "#7b4a21", "tan": "#c8a878",
+    "orange": "#ff7f0e", "light orange": "#fdbf6f", "yellow": "#ffd92f", "light yellow": "#fff2ae", "gold": "#d4af37",
+    "olive": "#808000", "dark green": "#1b5e20", "green": "#2ca02c", "light green": "#98df8a", "teal": "#008080",
+    "turquoise": "#40c9c0", "cyan": "#17becf", "dark blue": "#14306b", "blue": "#1f77b4", "light blue": "#a6cee3",
+    "bright blue": "#1f4fe0", "purple": "#7b3fa0", "light purple": "#c5b0d5", "magenta": "#d01c8b", "pink": "#f4a6c1",
+    "maroon": "#7a1f3d",
+}  # fmt: skip
+
+
+def lab_of(color: str) -> tuple[float, float, float]:
+    """Return the CIELAB of an sRGB colour "#rrggbb" (D65)."""
+    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505
+    y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089
+    fx, fy, fz = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (x, y, z))
+    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+def color_name(color: str) -> str:
+    """Return the name of the nearest named colour."""
+    lab = lab_of(color)
+    return min(NAMED, key=lambda name: sum((a - b) ** 2 for a, b in zip(lab, lab_of(NAMED[name]), strict=True)))
+
+
+def reply_colors(items: pd.DataFrame, column: str) -> dict:
+    """Reply with the colour of each series (or category), by name."""
+    known = items[items["color"].fillna("") != ""]
+    if known.empty:
+        raise Unanswerable("no colour was read for it")
+    sentences, names = [], []
+    for name, group in known.groupby(column, sort=False):
+        color = group["color"].mode().iloc[0]
+        names.append(color_name(color))
+        sentences.append(f"“{name}” is {names[-1]} (“{color}”)")
+    return answered(f"{'; '.join(sentences)}.", ", ".join(names), known)
