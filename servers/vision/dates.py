@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 Precision = Literal["year", "quarter", "month", "week", "day", "hour", "minute", "second"]
+DateStyle = Literal["figures", "names", "short years"]
 PRECISIONS: tuple[Precision, ...] = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_S = 86400.0
@@ -223,20 +224,25 @@ def _next_to(parts: DateParts, other: datetime, step: int) -> datetime:
     return moment(replace(full, year=months // 12, month=months % 12 + 1))
 
 
-def printed_date(seconds: float, precision: Precision, *, named_months: bool = False) -> str:
-    """Return a time as it is written to this precision: "2019", "Q1 2019", "2019-03" or "Mar 2019", "2019-03-15"."""
+def printed_date(seconds: float, precision: Precision, *, style: DateStyle = "figures") -> str:
+    """Return a time as it is written to this precision: "2019", "Q1 2019", "2019-03-15".
+
+    Args:
+      style: "2019-03", or with names of months "Mar 2019", or with short years too "Mar '19".
+    """
     time = EPOCH + timedelta(seconds=round(seconds))
     if precision == "year":
         return f"{time.year}"
+    year = f"'{time.year % 100:02d}" if style == "short years" else f"{time.year}"
     if precision == "quarter":
-        return f"Q{(time.month + 2) // 3} {time.year}"
+        return f"Q{(time.month + 2) // 3} {year}"
     if precision == "week":
-        year, week, _ = time.isocalendar()
-        return f"{year}-W{week:02d}"
-    month = f"{_NAMES[time.month - 1]} {time.year}" if named_months else f"{time.year}-{time.month:02d}"
+        iso = time.isocalendar()
+        return f"{iso.year}-W{iso.week:02d}"
+    month = f"{time.year}-{time.month:02d}" if style == "figures" else f"{_NAMES[time.month - 1]} {year}"
     if precision == "month":
         return month
-    day = f"{time.day} {month}" if named_months else f"{month}-{time.day:02d}"
+    day = f"{month}-{time.day:02d}" if style == "figures" else f"{time.day} {month}"
     if precision == "day":
         return day
     clock = f"{time.hour:02d}:{time.minute:02d}" + (f":{time.second:02d}" if precision == "second" else "")

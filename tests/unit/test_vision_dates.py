@@ -46,7 +46,9 @@ def test_what_names_no_single_date_is_refused(text):
 
 def _sequence(*labels: str) -> list[str] | None:
     seconds = in_sequence([date_parts(label)[0] for label in labels])
-    return seconds and [datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in seconds]
+    if seconds is None:
+        return None
+    return [datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in seconds]
 
 
 def test_a_month_takes_its_year_from_its_neighbours_and_a_new_year_begins_after_december():
@@ -83,17 +85,18 @@ def test_figures_that_may_be_day_or_month_keep_both_meanings():
 
 
 @pytest.mark.parametrize(
-    ("precision", "named", "text"),
+    ("precision", "style", "text"),
     [
-        ("year", False, "2019"),
-        ("quarter", False, "Q1 2019"),
-        ("month", False, "2019-03"),
-        ("month", True, "Mar 2019"),
-        ("week", False, "2019-W11"),
-        ("day", False, "2019-03-15"),
-        ("day", True, "15 Mar 2019"),
-        ("minute", False, "2019-03-15 12:30"),
+        ("year", "figures", "2019"),
+        ("quarter", "figures", "Q1 2019"),
+        ("month", "figures", "2019-03"),
+        ("month", "names", "Mar 2019"),
+        ("week", "figures", "2019-W11"),
+        ("day", "figures", "2019-03-15"),
+        ("day", "names", "15 Mar 2019"),
+        ("month", "short years", "Mar '19"),
+        ("minute", "figures", "2019-03-15 12:30"),
     ],
 )
-def test_a_time_is_written_to_the_precision_asked_for(precision, named, text):
-    assert printed_date(1552653000, precision, named_months=named) == text
+def test_a_time_is_written_to_the_precision_asked_for(precision, style, text):
+    assert printed_date(1552653000, precision, style=style) == text

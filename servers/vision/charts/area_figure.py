@@ -13,7 +13,7 @@ from servers.vision.charts.colors import Palette
 from servers.vision.charts.fidelity import Doubts
 from servers.vision.charts.legend import LegendEntry, key_mask
 from servers.vision.charts.page import Page
-from servers.vision.charts.places import at_bends, places_along
+from servers.vision.charts.places import read_places, x_value
 from servers.vision.charts.plot_area import choose_axes, find_plot_area
 from servers.vision.charts.strokes import vertices
 from servers.vision.charts.ticks import ValueAxis
@@ -36,12 +36,14 @@ def area_figure(
     if not areas or not _stands_on_axis(areas[0], y_axis, plot.box):
         return None
     exclude = [entry.name_box for entry in legend] + [tick.box for tick in y_axis.ticks]
-    places = places_along(page, plot.box, x_axis, [], exclude=exclude)
-    if x_axis is not None:
-        places = at_bends(places, x_axis, [x for area in areas for x in vertices(area.top, _EDGE_PX)])
+    bends = [x for area in areas for x in vertices(area.top, _EDGE_PX)] if x_axis is not None else []
+    along = read_places(page, plot.box, x_axis, [], bends, exclude=exclude)
+    places, x_axis = along.places, along.axis
     if len(places) < 2:
         return None
     doubts = Doubts()
+    for code, message in (*(x_axis.notes if x_axis else ()), *y_axis.notes):
+        doubts.add(code, message)
     stacked = are_stacked(areas)
     names = {entry.color: entry for entry in legend}
     spacing = float(np.median(np.diff([place.x for place in places])))
@@ -67,7 +69,7 @@ def area_figure(
             if place.box is not None:
                 point.label_box.CopyFrom(place.box.to_proto())
             if place.number is not None:
-                point.x.CopyFrom(messages.measured(place.number, place.box or mark, 0.95))
+                point.x.CopyFrom(x_value(place, place.number, plot.box.y_max))
             part.points.append(point)
         series.append(part)
     if len(series) > 1 and any(not part.name for part in series):

@@ -265,7 +265,7 @@ def _turned_labels(
         <= centers[-1] + 1.5 * spacing + word.box.width
         and not any(box.overlap(word.box) > 0.5 for box in exclude)
     ]
-    pieces = _slanted_runs(words, height)
+    pieces = slanted_runs(words, height)
     if not pieces:
         return [_NONE] * len(centers)
     array = np.asarray(centers)
@@ -290,7 +290,7 @@ def _turned_labels(
     return best[1] if best else [_NONE] * len(centers)
 
 
-def _slanted_runs(words: Sequence[Word], height: float) -> list[tuple[str, PixelBox, int]]:
+def slanted_runs(words: Sequence[Word], height: float) -> list[tuple[str, PixelBox, int]]:
     """Return (text, box, angle) of words that follow each other on one slanted line."""
     runs: list[list[Word]] = []
     for word in sorted(words, key=_along):

@@ -12,11 +12,13 @@ from servers.vision.charts.calibration import AxisFit, fit_axis
 from servers.vision.charts.colors import Palette
 from servers.vision.charts.direct_labels import name_strokes
 from servers.vision.charts.fidelity import Doubts
-from servers.vision.charts.legend import LegendEntry, find_legend, key_mask
+from servers.vision.charts.legend import LegendEntry, find_line_legend, legend_mask
+from servers.vision.charts.line_keys import bind
 from servers.vision.charts.page import Page, TextRun, group_words, quantity
-from servers.vision.charts.places import Place, at_bends, at_value, places_along, round_step
+from servers.vision.charts.places import Place, read_places, x_value
 from servers.vision.charts.plot_area import PlotArea, choose_axes, find_plot_area
-from servers.vision.charts.strokes import Stroke, find_strokes, vertices
+from servers.vision.charts.stroke_colors import find_thin, line_colors
+from servers.vision.charts.strokes import Stroke, trace, vertices
 from servers.vision.charts.ticks import ValueAxis
 from servers.vision.charts.titles import find_source, find_title, title_below, title_beside, unit_in
 from servers.vision.geometry import PixelBox, union
@@ -29,13 +31,18 @@ def line_figure(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> figu
     """Return the image's lines as a figure, or None where there is no line or nothing that gives it values."""
     x_axis, y_axis, _ = choose_axes(page, axes)
     plot = find_plot_area(page, palette, x_axis, y_axis)
-    strokes = find_strokes(page, palette, plot, hide=page.text_mask(sure_only=True))
-    legend = find_legend(page, [stroke.lab for stroke in strokes], palette.papers)
-    if legend:
-        inside = [entry for entry in legend if plot.box.contains_point(entry.key_box.center_x, entry.key_box.center_y)]
-        if inside:
-            strokes = find_strokes(page, palette, plot, hide=page.text_mask(sure_only=True) | key_mask(page, inside))
-            legend = find_legend(page, [stroke.lab for stroke in strokes], palette.papers)
+    text = page.text_mask(sure_only=True)
+    thin = find_thin(page, palette, plot, hide=text)
+    if thin is None:
+        return None
+    colors = line_colors(thin)
+    legend = find_line_legend(page, colors, palette.papers, range(len(colors)))
+    inside = [entry for entry in legend if plot.box.contains_point(entry.key_box.center_x, entry.key_box.center_y)]
+    if inside:
+        thin.hide(legend_mask(page, inside))
+    most = [max(1, sum(entry.color == index for entry in legend)) if legend else 3 for index in range(len(colors))]
+    strokes = trace(thin, colors, most)
+    legend = bind(page, strokes, legend, palette.papers)
     strokes, legend = _plausible(strokes, legend, plot)
     if not strokes:
         return None
@@ -70,15 +77,14 @@ def _figure(
     y_axis: ValueAxis | None,
 ) -> figure_pb2.Figure | None:
     doubts = Doubts()
+    for code, message in (*(x_axis.notes if x_axis else ()), *(y_axis.notes if y_axis else ())):
+        doubts.add(code, message)
     exclude = [entry.name_box for entry in legend] + [tick.box for tick in (y_axis.ticks if y_axis else ())]
     box = _tight(plot.box, strokes) if y_axis is None else plot.box
     markers = _marker_columns(strokes)
-    places = places_along(page, box, x_axis, markers, exclude=exclude)
-    if x_axis is not None and not x_axis.is_years and len(markers) >= max(3, 1.2 * len(places)):
-        step = round_step(x_axis, markers)
-        places = [at_value(x_axis, x, step if step else _pixel_step(x_axis, x), places) for x in markers]
-    elif x_axis is not None:
-        places = at_bends(places, x_axis, [x for stroke in strokes for x in vertices(stroke)])
+    bends = [x for stroke in strokes for x in vertices(stroke)] if x_axis is not None else []
+    along = read_places(page, box, x_axis, markers, bends, exclude=exclude)
+    places, x_axis = along.places, along.axis
     if len(places) < 2:
         return None
     taken = [*exclude, *(place.box for place in places if place.box is not None)]
@@ -110,12 +116,6 @@ def _figure(
     if len(series) > 1 and any(not part.name for part in series):
         doubts.add("missing_series_names", "some lines have no readable name")
     return _message(page, box, series, places, x_axis, y_axis, fit, numbers, doubts, taken)
-
-
-def _pixel_step(axis: ValueAxis, x: float) -> float:
-    """Return the decimal step of which a pixel is worth about one."""
-    worth = abs(axis.fit.value(x + 0.5) - axis.fit.value(x - 0.5))
-    return float(10.0 ** np.ceil(np.log10(max(1e-12, 0.8 * worth))))
 
 
 def _marker_columns(strokes: Sequence[Stroke]) -> list[float]:
@@ -190,11 +190,7 @@ def _point(
     if place.box is not None:
         point.label_box.CopyFrom(place.box.to_proto())
     if place.number is not None:
-        point.x.CopyFrom(
-            messages.printed(place.number, place.label, place.box, 0.97)
-            if place.box is not None
-            else messages.measured(place.number, PixelBox(place.x - 1, box.y_max - 1, place.x + 1, box.y_max + 1), 0.9)
-        )
+        point.x.CopyFrom(x_value(place, place.number, box.y_max))
     reach = abs(fit.value(box.y_min) - fit.value(box.y_max)) if not fit.log else 0.0
     tolerance = max(_PRINTED_WITHIN * reach, 0.02 * abs(measured))
     best: tuple[float, int] | None = None

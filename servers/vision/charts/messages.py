@@ -61,6 +61,8 @@ def value_axis(
     scale = figure_pb2.AXIS_SCALE_LOG if axis.fit.log else figure_pb2.AXIS_SCALE_LINEAR
     if axis.is_years:
         scale, unit = figure_pb2.AXIS_SCALE_DATE, "year"
+    elif axis.dates is not None:
+        scale, unit = figure_pb2.AXIS_SCALE_DATE, ""
     return figure_pb2.Axis(
         dimension=dimension,
         scale=scale,

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loupe.type.v1 import figure_pb2
+from servers.vision.charts import messages
+from servers.vision.charts.calendar_steps import step_of
 from servers.vision.charts.categories import labels_below
 from servers.vision.charts.page import Page, TextRun, group_words
-from servers.vision.charts.ticks import ValueAxis
+from servers.vision.charts.time_places import MARKER_PX, as_dates, places_in_time
+from servers.vision.charts.time_places import Place as Place
+from servers.vision.charts.value_axis import ValueAxis
 from servers.vision.geometry import PixelBox, union
 
 _LABELS_WITHIN = 4.0  # letter heights below the plot
@@ -19,14 +24,27 @@ _REGULAR = 0.12  # of the spacing: how far a place may be off its regular positi
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One x at which a value is read."""
+class XReading:
+    """Where values are read along x."""
 
-    label: str
-    x: float
-    box: PixelBox | None
-    number: float | None
-    """What the label says on a measuring x axis."""
+    places: tuple[Place, ...]
+    axis: ValueAxis | None
+    """What measures the places; None where they have names only."""
+
+
+def x_value(place: Place, number: float, foot: float) -> figure_pb2.Value:
+    """Return a place's number as the x of a point: printed where a label says it, else measured on the axis.
+
+    Args:
+      foot: y of the axis.
+    """
+    if place.box is not None:
+        value = messages.printed(number, place.label, place.box, 0.97)
+    else:
+        value = messages.measured(number, PixelBox(place.x - 1, foot - 1, place.x + 1, foot + 1), 0.9)
+        value.number = number  # seconds since 1970 need all their digits
+    value.position_px = place.x
+    return value
 
 
 def places_along(
@@ -45,6 +63,51 @@ def places_along(
                 Place(label.text, x, label.box, None) for label, x in zip(labels, marker_xs, strict=True) if label.text
             ]
     return level if len(level) >= 2 else []
+
+
+def read_places(
+    page: Page,
+    plot: PixelBox,
+    axis: ValueAxis | None,
+    marker_xs: Sequence[float],
+    bends: Sequence[float],
+    *,
+    exclude: Sequence[PixelBox],
+) -> XReading:
+    """Return where lines or areas are read, and the x axis that says what stands there.
+
+    Args:
+      marker_xs: pixels of markers, those of several lines at one x as one.
+      bends: pixels where the courses bend, their ends included.
+      exclude: boxes of text that names no place.
+    """
+    places = places_along(page, plot, axis, marker_xs, exclude=exclude)
+    if axis is None:
+        return XReading(tuple(places), None)
+    if axis.dates is not None:
+        return XReading(tuple(places_in_time(axis, marker_xs, bends)), axis)
+    if axis.is_years:
+        dated = as_dates(axis)
+        xs, tolerance = (marker_xs, MARKER_PX) if len(marker_xs) >= 3 else (bends, _BEND_PX)
+        step = step_of(dated, xs, tolerance)
+        # Months between the years that are labelled: then the axis measures dates.
+        if step is not None and step.months != 12:
+            return XReading(tuple(places_in_time(dated, marker_xs, bends)), dated)
+        # Between labelled years that are skipped, markers tell where data is; what is labelled is data in any case.
+        if step is not None and len(marker_xs) >= max(3, 1.2 * len(places)):
+            marked = [at_value(axis, x, 1.0, places) for x in marker_xs]
+            return XReading(tuple(sorted({*places, *marked}, key=lambda place: place.x)), axis)
+    elif len(marker_xs) >= max(3, 1.2 * len(places)):
+        step_value = round_step(axis, marker_xs)
+        found = [at_value(axis, x, step_value if step_value else _pixel_step(axis, x), places) for x in marker_xs]
+        return XReading(tuple(found), axis)
+    return XReading(tuple(at_bends(places, axis, bends)), axis)
+
+
+def _pixel_step(axis: ValueAxis, x: float) -> float:
+    """Return the decimal step of which a pixel is worth about one."""
+    worth = abs(axis.fit.value(x + 0.5) - axis.fit.value(x - 0.5))
+    return float(10.0 ** np.ceil(np.log10(max(1e-12, 0.8 * worth))))
 
 
 def at_bends(places: Sequence[Place], axis: ValueAxis, bends: Sequence[float]) -> list[Place]:

@@ -4,75 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from servers.vision.charts.calibration import AxisFit, Floats, fit_axis
+from servers.vision.charts.date_axis import find_date_axes
 from servers.vision.charts.page import Page, TextRun, quantity
+from servers.vision.charts.snapping import snapped
+from servers.vision.charts.value_axis import Direction as Direction
+from servers.vision.charts.value_axis import TickMark as TickMark
+from servers.vision.charts.value_axis import ValueAxis as ValueAxis
 from servers.vision.geometry import PixelBox
-
-Direction = Literal["x", "y"]
-
-_TICK_REACH = 1.3  # letter heights from the labels to the ticks' outer ends
-_LEAST_PEAK = 2.0  # mean colour difference along the strip; light gridlines reach 3
-
-
-@dataclass(frozen=True, slots=True)
-class TickMark:
-    """One label of a value axis."""
-
-    text: str
-    number: float
-    position: float
-    """Along the axis, pixels."""
-    box: PixelBox
-
-
-@dataclass(frozen=True, slots=True)
-class ValueAxis:
-    """An axis that measures."""
-
-    direction: Direction
-    ticks: tuple[TickMark, ...]
-    """Those the fit rests on, in pixel order."""
-    fit: AxisFit
-    unit: str
-    is_years: bool
-    """Every tick is a whole number from 1500 to 2199, one apart or more."""
-
-    @property
-    def box(self) -> PixelBox:
-        """Around the tick labels."""
-        boxes = [tick.box for tick in self.ticks]
-        return PixelBox(
-            min(b.x_min for b in boxes),
-            min(b.y_min for b in boxes),
-            max(b.x_max for b in boxes),
-            max(b.y_max for b in boxes),
-        )
-
-    @property
-    def step_value(self) -> float:
-        """Difference between neighbouring ticks; on a log axis the largest."""
-        numbers = sorted(tick.number for tick in self.ticks)
-        return float(np.max(np.diff(numbers))) if len(numbers) > 1 else abs(numbers[0])
-
-    @property
-    def span_px(self) -> float:
-        """Pixels between the first and the last tick."""
-        return abs(self.ticks[-1].position - self.ticks[0].position)
 
 
 def find_value_axes(page: Page) -> list[ValueAxis]:
     """Return the axes whose tick labels fit a line, the one with the most ticks first."""
     numeric = [(run, read.number, read.unit) for run in page.runs if (read := quantity(run.text)) is not None]
-    axes: list[ValueAxis] = []
+    axes = find_date_axes(page)
     for direction in ("y", "x"):
         axes += _axes_along(page, numeric, "y" if direction == "y" else "x")
-    axes = [snapped(page, axis) for axis in axes]
+    axes = _once_each([snapped(page, axis) for axis in axes])
     return sorted(axes, key=lambda axis: (-len(axis.ticks), axis.fit.residual_px))
+
+
+def _once_each(axes: Sequence[ValueAxis]) -> list[ValueAxis]:
+    """Return the axes without those that share a label with one of the same direction that has more ticks."""
+    kept: list[ValueAxis] = []
+    for axis in sorted(axes, key=lambda axis: -len(axis.ticks)):
+        others = [tick.box for other in kept if other.direction == axis.direction for tick in other.ticks]
+        if not any(tick.box.overlap(box) > 0.5 for tick in axis.ticks for box in others):
+            kept.append(axis)
+    return kept
 
 
 def _axes_along(page: Page, numeric: Sequence[tuple[TextRun, float, str]], direction: Direction) -> list[ValueAxis]:
@@ -86,13 +48,7 @@ def _axes_along(page: Page, numeric: Sequence[tuple[TextRun, float, str]], direc
                 found.append(axis)
         powers = _powers_of_ten(page, edge, tolerance, direction)
         found += powers
-    found.sort(key=lambda axis: -len(axis.ticks))
-    kept: list[ValueAxis] = []
-    for axis in found:
-        boxes = {tick.box for tick in axis.ticks}
-        if not any(boxes & {tick.box for tick in other.ticks} for other in kept):
-            kept.append(axis)
-    return kept
+    return found
 
 
 def _aligned(
@@ -236,64 +192,3 @@ def _exponent(page: Page, run: TextRun) -> int | None:
     raised = PixelBox(box.x_min + 0.62 * box.width, box.y_min - 2, box.x_max + 3, box.y_min + 0.62 * box.height + 1)
     text = page.read(raised, digits_only=True)
     return int(text) if re.fullmatch(r"-?\d", text) else None
-
-
-def snapped(page: Page, axis: ValueAxis) -> ValueAxis:
-    """Return the axis resting on its drawn ticks or gridlines where those stand beside the labels, else unchanged.
-
-    A label is centred on its tick to about a pixel; the tick itself is known to a fraction of one.
-    """
-    height = page.text_height
-    box = axis.box
-    best = axis
-    for towards_end in (True, False):
-        if axis.direction == "y":
-            lo, hi = (
-                (box.x_max + 1, box.x_max + _TICK_REACH * height)
-                if towards_end
-                else (box.x_min - _TICK_REACH * height, box.x_min - 1)
-            )
-            strip = page.lab[:, round(max(0.0, lo)) : round(max(0.0, hi))]
-        else:
-            lo, hi = (
-                (box.y_max + 1, box.y_max + _TICK_REACH * height)
-                if towards_end
-                else (box.y_min - _TICK_REACH * height, box.y_min - 1)
-            )
-            strip = np.swapaxes(page.lab[round(max(0.0, lo)) : round(max(0.0, hi))], 0, 1)
-        if strip.shape[1] < 2:
-            continue
-        # Against the strip's own typical pixel of each column: an axis line along it cancels out.
-        away = np.linalg.norm(strip - np.median(strip, axis=0), axis=2)
-        profile = np.minimum(away, 30.0).mean(axis=1)
-        places = [_peak(profile, tick.position, 0.5 * height) for tick in axis.ticks]
-        found = [index for index, place in enumerate(places) if place is not None]
-        if len(found) < max(2, 0.6 * len(axis.ticks)):
-            continue
-        pixels = np.array([places[index] for index in found], dtype=np.float64)
-        values = np.array([axis.ticks[index].number for index in found])
-        fit = fit_axis(pixels, values, log=axis.fit.log, tolerance_px=1.2)
-        if (
-            fit is not None
-            and len(fit.inliers) >= 0.8 * len(found)
-            and fit.residual_px < max(0.4, best.fit.residual_px)
-        ):
-            moved = tuple(TickMark(tick.text, tick.number, fit.pixel(tick.number), tick.box) for tick in axis.ticks)
-            best = ValueAxis(axis.direction, moved, fit, axis.unit, axis.is_years)
-    return best
-
-
-def _peak(profile: Floats, place: float, reach: float) -> float | None:
-    """Return the centre of the thin peak nearest to a place, or None."""
-    low, high = max(0, int(place - reach)), min(len(profile), int(place + reach) + 2)
-    window = profile[low:high]
-    if not len(window) or window.max() < _LEAST_PEAK:
-        return None
-    strong = np.flatnonzero(window >= 0.5 * window.max())
-    groups = np.split(strong, np.flatnonzero(np.diff(strong) > 1) + 1)
-    group = min(groups, key=lambda rows: abs(low + rows.mean() + 0.5 - place))
-    if len(group) > 3:
-        return None
-    a, b = max(0, int(group[0]) - 1), min(len(window), int(group[-1]) + 2)
-    weight = window[a:b] - min(float(window.min()), float(window[a:b].min()))
-    return float(low + (np.arange(a, b) + 0.5) @ weight / weight.sum())

@@ -1,0 +1,81 @@
+"""Places on an axis of dates: where a course has its data, each named by its date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from servers.vision.charts.calendar_steps import CalendarStep, finest_step, pixels_of, step_of
+from servers.vision.charts.calibration import fit_axis
+from servers.vision.charts.value_axis import DateScale, TickMark, ValueAxis
+from servers.vision.dates import PRECISIONS, date_parts
+from servers.vision.geometry import PixelBox
+
+MARKER_PX = 1.6
+"""How far a marker's middle may be off its date."""
+_BEND_PX = 2.6
+_SAMPLED_PX = 12.0  # between the places of a course too dense for its data points to be told
+_REGULAR_SHARE = 0.3  # of a step's dates on which bends lie; the others then lie on straight pieces
+_ALL_MARKED = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One x at which a value is read."""
+
+    label: str
+    x: float
+    box: PixelBox | None
+    number: float | None
+    """What the label says on a measuring x axis: a number, a year, or seconds since 1970."""
+
+
+def as_dates(axis: ValueAxis) -> ValueAxis:
+    """Return an axis of plain years with the first of January of each in seconds instead."""
+    ticks = tuple(
+        TickMark(tick.text, datetime(round(tick.number), 1, 1, tzinfo=UTC).timestamp(), tick.position, tick.box)
+        for tick in axis.ticks
+    )
+    fit = fit_axis(
+        np.array([tick.position for tick in ticks]), np.array([tick.number for tick in ticks]), tolerance_px=4.0
+    )
+    return replace(axis, ticks=ticks, fit=fit or axis.fit, is_years=False, dates=DateScale("year"))
+
+
+def places_in_time(axis: ValueAxis, marker_xs: Sequence[float], bends: Sequence[float]) -> list[Place]:
+    """Return the dates at which courses have their data, left to right; of a dense course, dates at even distances.
+
+    Args:
+      axis: with dates.
+      marker_xs: pixels of markers.
+      bends: pixels where the courses bend, their ends included.
+    """
+    has_markers = len(marker_xs) >= 3
+    xs, tolerance = (marker_xs, MARKER_PX) if has_markers else (bends, _BEND_PX)
+    if not xs:
+        return [_place(axis, tick.number, None) for tick in axis.ticks]
+    step = step_of(axis, xs, tolerance)
+    if step is None and has_markers:
+        return [_place(axis, axis.number_at(x), finest_step(axis, 1.0)) for x in marker_xs]
+    chosen = step or finest_step(axis, _SAMPLED_PX)
+    dates = chosen.dates(axis.number_at(min(xs) - tolerance), axis.number_at(max(xs) + tolerance))
+    if step is not None and len(dates):
+        pixels = pixels_of(axis, dates)
+        is_met = np.abs(np.asarray(xs)[:, None] - pixels[None, :]).min(axis=0) <= tolerance
+        if float(is_met.mean()) < (_ALL_MARKED if has_markers else _REGULAR_SHARE):
+            dates = dates[is_met]
+    return [_place(axis, float(date), chosen) for date in dates]
+
+
+def _place(axis: ValueAxis, number: float, step: CalendarStep | None) -> Place:
+    assert axis.dates is not None
+    x = axis.pixel_of(number)
+    tick = min(axis.ticks, key=lambda tick: abs(tick.position - x))
+    if abs(tick.position - x) <= _BEND_PX and abs(axis.pixel_of(tick.number) - x) <= 1.0:
+        is_whole = any(parts.missing is None for parts in date_parts(tick.text))
+        return Place(tick.text if is_whole else axis.text_of(tick.number), x, tick.box, tick.number)
+    finer = max(axis.dates.precision, step.precision if step else "year", key=PRECISIONS.index)
+    return Place(axis.text_of(number, finer), x, None, number)

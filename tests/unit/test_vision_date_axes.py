@@ -1,0 +1,118 @@
+"""Axes of dates: from labels alone to the dates at which a course has its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from servers.vision.charts.calibration import fit_axis
+from servers.vision.charts.date_axis import find_date_axes
+from servers.vision.charts.page import Page, prepare
+from servers.vision.charts.places import read_places
+from servers.vision.charts.time_places import places_in_time
+from servers.vision.charts.value_axis import TickMark, ValueAxis
+from servers.vision.geometry import PixelBox
+from servers.vision.text import Word
+
+WIDTH, HEIGHT = 600, 400
+
+
+def _page(*rows: Sequence[tuple[str, float]], angle: int = 0) -> Page:
+    """Return a blank page with words at these middles, a row 16 pixels below the other."""
+    words = []
+    for index, row in enumerate(rows):
+        for text, x in row:
+            left = x - 3 * len(text)
+            for word in text.split(" "):
+                box = PixelBox(left, 350 + 16 * index, left + 6 * len(word), 360 + 16 * index)
+                words.append(Word(word, box, 0.95, angle))
+                left = box.x_max + 4
+    return prepare(np.full((HEIGHT, WIDTH, 3), 255, np.uint8), words)
+
+
+def _days(axis: ValueAxis) -> list[str]:
+    return [datetime.fromtimestamp(tick.number, UTC).strftime("%Y-%m-%d") for tick in axis.ticks]
+
+
+def test_months_under_which_years_are_set_are_dates():
+    (axis,) = find_date_axes(
+        _page([("Jul", 100), ("Oct", 200), ("Jan", 300), ("Apr", 398)], [("2019", 100), ("2020", 300)])
+    )
+    assert _days(axis) == ["2019-07-01", "2019-10-01", "2020-01-01", "2020-04-01"]
+    assert [tick.text for tick in axis.ticks] == ["Jul 2019", "Oct", "Jan 2020", "Apr"]
+
+
+def test_a_year_at_the_end_of_the_axis_belongs_to_its_last_labels():
+    (axis,) = find_date_axes(_page([("05", 100), ("09", 200), ("13", 300), ("17", 400)], [("2020-Mar", 420)]))
+    assert _days(axis) == ["2020-03-05", "2020-03-09", "2020-03-13", "2020-03-17"]
+
+
+def test_a_day_above_twelve_says_which_figure_is_the_month():
+    (axis,) = find_date_axes(_page([("03/07/2021", 100), ("03/14/2021", 240), ("03/21/2021", 380)]))
+    assert _days(axis) == ["2021-03-07", "2021-03-14", "2021-03-21"]
+
+
+def test_a_misread_month_is_left_out():
+    (axis,) = find_date_axes(
+        _page([("Jan 2020", 60), ("Apr 2020", 160), ("Jun 2020", 260), ("Oct 2020", 362), ("Jan 2021", 464)])
+    )
+    assert _days(axis) == ["2020-01-01", "2020-04-01", "2020-10-01", "2021-01-01"]
+
+
+def test_months_at_equal_distances_fit_though_they_are_not_equally_long():
+    labels = [(f"{name} 2021", 60 + 95.0 * k) for k, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun"))]
+    (axis,) = find_date_axes(_page(labels))
+    assert len(axis.ticks) == 6
+    assert 0.5 < axis.fit.residual_px < 3
+    assert abs(axis.pixel_of(datetime(2021, 3, 1, tzinfo=UTC).timestamp()) - 249) < 0.5
+
+
+def test_days_without_a_year_say_so():
+    (axis,) = find_date_axes(_page([("5 Mar", 100), ("12 Mar", 200), ("19 Mar", 300), ("26 Mar", 400)]))
+    assert [code for code, _ in axis.notes] == ["date_without_year"]
+
+
+def test_months_without_a_year_plain_years_and_sentences_are_no_dates():
+    assert find_date_axes(_page([("Jan", 100), ("Feb", 200), ("Mar", 300)])) == []
+    assert find_date_axes(_page([("2018", 100), ("2019", 200), ("2020", 300)])) == []
+    assert find_date_axes(_page([("Sales since May 2019 in thousand units", 300)])) == []
+
+
+def _axis(*years: int) -> ValueAxis:
+    """Return an axis of January firsts, 100 pixels a year from pixel 50."""
+    numbers = [datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in years]
+    pixels = [50 + 100.0 * (number - numbers[0]) / (365.25 * 86400) for number in numbers]
+    ticks = tuple(
+        TickMark(str(year), float(year), x, PixelBox(x - 12, 350, x + 12, 360))
+        for year, x in zip(years, pixels, strict=True)
+    )
+    fit = fit_axis(np.array(pixels), np.array(years, dtype=np.float64))
+    assert fit is not None
+    return ValueAxis("x", ticks, fit, "", True)
+
+
+def test_bends_at_months_between_labelled_years_make_the_axis_one_of_dates():
+    axis = _axis(2016, 2017, 2018, 2019, 2020)
+    quarters = [50 + 25.0 * k for k in range(17)]
+    read = read_places(_page(), PixelBox(50, 50, 450, 340), axis, [], quarters, exclude=[])
+    assert read.axis is not None
+    assert read.axis.dates is not None
+    assert [place.label for place in read.places[:6]] == ["2016", "Q2 2016", "Q3 2016", "Q4 2016", "2017", "Q2 2017"]
+    assert read.places[1].number == datetime(2016, 4, 1, tzinfo=UTC).timestamp()
+
+
+def test_bends_at_labelled_years_leave_them_years():
+    axis = _axis(2016, 2017, 2018, 2019, 2020)
+    read = read_places(_page(), PixelBox(50, 50, 450, 340), axis, [], [50, 150, 250, 350, 450], exclude=[])
+    assert read.axis is axis
+    assert [place.label for place in read.places] == ["2016", "2017", "2018", "2019", "2020"]
+
+
+def test_a_course_without_regular_dates_is_read_at_even_distances():
+    labels = [("Jan 2020", 60), ("Jan 2021", 426)]
+    (axis,) = find_date_axes(_page([labels[0], ("Jul 2020", 242), labels[1]]))
+    bends = [60 + 7.3 * k + 2.9 * np.sin(9.0 * k) for k in range(45)]
+    places = places_in_time(axis, [], bends)
+    assert [place.label for place in places][:3] == ["Jan 2020", "Feb 2020", "Mar 2020"]
