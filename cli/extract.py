@@ -1,4 +1,4 @@
-"""`loupe extract`: the data of images as CSV files."""
+"""`loupe extract`: the data of images as CSV files, and all that was read as JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 import click
 import grpc
 
-from cli import figures_csv, images, lifecycle, wording
-from cli.bundle_folder import write_whole
+from cli import figure_files, images, lifecycle, wording
 from cli.config import Settings
 from cli.connection import Connection, again, connect, failure
 from cli.errors import CommandFailed, ExitCode, reason_of, worst
@@ -28,7 +27,7 @@ class _Read:
 
 
 def extract(settings: Settings, paths: Sequence[Path], out: Path) -> ExitCode:
-    """Write each figure of each image as a CSV file; return the worst of the images' codes."""
+    """Write the figures of each image as JSON and each as a CSV file; return the worst of the images' codes."""
     good, codes = images.readable(paths)
     if not good:
         return worst(codes)
@@ -68,7 +67,7 @@ async def _read(connection: Connection, path: Path, places: asyncio.Semaphore) -
 
 
 def _write(path: Path, stem: str, read: _Read | CommandFailed, out: Path, names: images.OutputNames) -> ExitCode:
-    """Write an image's figures, the first as STEM.csv, and tell of each; tell why where there is none."""
+    """Write an image's figures and tell of each; tell why where there is none."""
     about = images.shown(path)
     if isinstance(read, CommandFailed):
         click.echo(f"loupe: {about}: {read.message}", err=True)
@@ -76,13 +75,12 @@ def _write(path: Path, stem: str, read: _Read | CommandFailed, out: Path, names:
     if not read.response.figures:
         click.echo(f"{about}: nothing to read: {wording.nothing_because(read.response)}", err=True)
         return ExitCode.UNANSWERABLE
-    for place, figure in enumerate(read.response.figures):
-        target = out / f"{names.take(stem) if place else stem}.csv"
-        try:
-            write_whole(target, figures_csv.to_csv(figure).encode())
-        except OSError as error:
-            click.echo(f"loupe: {images.shown(target)}: {reason_of(error)}", err=True)
-            return ExitCode.FAILED
-        took = f" ({read.took_s:.1f} s)" if place == 0 else ""
-        click.echo(f"{about} … {wording.figure(figure)}{took} → {images.shown(target)}")
+    took = f" ({read.took_s:.1f} s)"
+    try:
+        for figure, target in figure_files.write(read.response.figures, stem, out, names):
+            click.echo(f"{about} … {wording.figure(figure)}{took} → {images.shown(target)}")
+            took = ""
+    except OSError as error:
+        click.echo(f"loupe: {images.shown(out / stem)}: {reason_of(error)}", err=True)
+        return ExitCode.FAILED
     return ExitCode.ANSWERED

@@ -143,13 +143,13 @@ def analyze(image: tuple[Path, ...], question: str | None, out: Path, as_json: b
     show_default=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder of the CSV files: DIR/STEM.csv for each image, STEM-2.csv for its second figure.",
+    help="Folder of the files: DIR/STEM.csv for each image, STEM-2.csv for its second figure, STEM.json for all of it.",
 )
 def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
     """Write the data of each IMAGE as CSV. The first row is the header, the first column holds the labels.
 
-    Starts the mesh where none is running. Exit code: 0 every image gave data, 1 an image failed, 2 wrong usage,
-    3 an image had nothing to read.
+    STEM.json holds everything that was read: `loupe correct` takes it. Starts the mesh where none is running. Exit
+    code: 0 every image gave data, 1 an image failed, 2 wrong usage, 3 an image had nothing to read.
 
     \b
     Example:
@@ -158,6 +158,44 @@ def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
     from cli import extract as command
 
     return command.extract(_settings(), image, out)
+
+
+@loupe.command()
+@click.argument("figures", metavar="FIGURES.json", type=click.Path(path_type=Path))
+@click.option("--tick", "ticks", multiple=True, metavar="f1.y.2=40", help="The number of an axis's tick, from 0.")
+@click.option("--series", multiple=True, metavar="f1.s1=NAME", help="The name of a series, from 0.")
+@click.option("--value", "values", multiple=True, metavar="ID=TEXT", help="A value or a cell, as it is printed.")
+@click.option("--label", "labels", multiple=True, metavar="f1:READ=RIGHT", help="A category, in every series.")
+@click.option(
+    "-o",
+    "--out",
+    default=Path("loupe-out"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the corrected files, named as `loupe extract` names them.",
+)
+def correct(
+    figures: Path,
+    ticks: tuple[str, ...],
+    series: tuple[str, ...],
+    values: tuple[str, ...],
+    labels: tuple[str, ...],
+    out: Path,
+) -> ExitCode:
+    """Correct what was misread; all that follows is computed again, without the picture.
+
+    FIGURES.json is what `loupe extract` wrote, or the chart.json of a bundle; overlay.png shows where each tick and
+    value stands. Each option may be given several times. A corrected tick makes every value on its axis new.
+
+    \b
+    Example:
+      loupe correct data/chart.json --tick f1.y.2=40 --series f1.s1=Coal -o corrected
+      loupe correct data/chart.json --value 'f1.s0.p3.y=1,204' --label f1:Jna=Jan
+    """
+    from cli import correct as command
+
+    return command.correct(_settings(), figures, out, ticks=ticks, series=series, values=values, labels=labels)
 
 
 @loupe.group()

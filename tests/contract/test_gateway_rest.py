@@ -102,6 +102,7 @@ async def test_an_unknown_path_is_not_found(rest: httpx.AsyncClient, path: str) 
         ("POST", f"/v1/jobs/{JOB_ID}:watch", "GET"),
         ("PATCH", "/v1/files/file_1", "DELETE, GET"),
         ("GET", "/v1/vision:analyzeImage", "POST"),
+        ("GET", "/v1/vision:recalibrateChart", "POST"),
     ],
 )
 async def test_a_wrong_verb_is_told_the_right_ones(rest: httpx.AsyncClient, verb: str, path: str, allowed: str) -> None:

@@ -20,8 +20,15 @@ from PIL import Image
 import servers as servers_package
 from loupe.files.v1 import files_pb2
 from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
+from loupe.type.v1.figure_pb2 import ORIGIN_CORRECTED
 from loupe.type.v1.file_ref_pb2 import FileRef
-from loupe.vision.v1.vision_pb2 import AnalyzeImageRequest, RenderOverlayRequest
+from loupe.vision.v1.vision_pb2 import (
+    AnalyzeImageRequest,
+    Correction,
+    RecalibrateChartRequest,
+    RenderOverlayRequest,
+    ValueCorrection,
+)
 from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceStub
 from tests.running import running
 from tests.vision_pictures import encoded, table_picture, text_picture
@@ -91,6 +98,27 @@ async def test_a_table_is_read_with_evidence_and_an_overlay(files, vision):
     assert picture.size == (330, 152)
 
 
+async def test_a_corrected_cell_comes_back_with_what_changed(files, vision):
+    ref = await upload(files, encoded(table_picture(TABLE, widths=[110, 90, 90], right=(1, 2))))
+    (figure,) = (await vision.AnalyzeImage(AnalyzeImageRequest(file=ref))).figures
+    wanted = Correction(value=ValueCorrection(value_id="f1.r2.c1", printed="9,800"))
+    answer = await vision.RecalibrateChart(RecalibrateChartRequest(figure=figure, corrections=[wanted]))
+    assert answer.changed_value_ids == ["f1.r2.c1"]
+    (value,) = [cell.value for cell in answer.figure.table.cells if cell.value.value_id == "f1.r2.c1"]
+    assert (value.number, value.origin, value.confidence) == (9800, ORIGIN_CORRECTED, 1.0)
+
+
+async def test_a_correction_of_what_is_not_there_names_its_field(files, vision):
+    ref = await upload(files, encoded(table_picture(TABLE, widths=[110, 90, 90], right=(1, 2))))
+    (figure,) = (await vision.AnalyzeImage(AnalyzeImageRequest(file=ref))).figures
+    wanted = Correction(value=ValueCorrection(value_id="f1.r9.c9", printed="1"))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await vision.RecalibrateChart(RecalibrateChartRequest(figure=figure, corrections=[wanted]))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(refused.value) == "INVALID_FIELD"
+    assert refused.value.details() == "corrections[0].value.value_id: the figure has no value 'f1.r9.c9'"
+
+
 async def test_the_same_image_gives_the_same_answer(files, vision):
     ref = await upload(files, encoded(text_picture([(30, 40, "Total 42")])))
     first = await vision.AnalyzeImage(AnalyzeImageRequest(file=ref))
@@ -103,7 +131,7 @@ async def test_an_image_with_nothing_to_read_is_a_result_with_reasons(files, vis
     answer = await vision.AnalyzeImage(AnalyzeImageRequest(file=ref))
     assert not answer.figures
     assert answer.reasons == ["No readable text, no chart and no table was found."]
-    assert answer.caption == "An image of 160×120 px, mostly white, with no readable text."
+    assert answer.caption == "An empty image of 160×120 px, mostly white, with no readable text."
 
 
 async def test_too_many_pixels_are_an_invalid_argument(files, vision):

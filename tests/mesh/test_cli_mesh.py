@@ -212,12 +212,33 @@ def test_extract_writes_the_data_of_each_image_and_says_where_there_is_none(shel
     assert done.stderr.startswith("blank.png: nothing to read: ")
     assert done.stdout.startswith("coffee.png … a bar chart, 8 values (")
     assert done.stdout.endswith(" → data/coffee.csv\n")
-    assert [path.name for path in (shell.folder / "data").iterdir()] == ["coffee.csv"]
+    assert sorted(path.name for path in (shell.folder / "data").iterdir()) == ["coffee.csv", "coffee.json"]
     header, *rows = csv.reader((shell.folder / "data" / "coffee.csv").read_text().splitlines())
     assert header == ["", "Cups a day"]
     # What examples/make_coffee.py draws, as closely as vision promises.
     cups = {"Jan": 412, "Feb": 388, "Mar": 451, "Apr": 497, "May": 540, "Jun": 516, "Jul": 468, "Aug": 433}
     assert {label: float(number) for label, number in rows} == pytest.approx(cups, rel=0.05)
+
+
+def test_a_corrected_tick_makes_the_data_new_without_the_picture(shell: Shell, first) -> None:
+    shell.loupe("extract", "coffee.png", "-o", "data")
+    (figure,) = json.loads((shell.folder / "data" / "coffee.json").read_text())
+    (axis,) = [axis for axis in figure["chart"]["axes"] if axis["dimension"] == "AXIS_DIMENSION_Y"]
+    tenfold = [("--tick", f"f1.y.{index}={10 * tick['number']:g}") for index, tick in enumerate(axis["ticks"])]
+
+    done = shell.loupe("correct", "data/coffee.json", *sum(tenfold, ()), "--label", "f1:Jan=January", "-o", "corrected")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("f1 … a bar chart, 8 values")
+    assert done.stdout.endswith(" changed → corrected/coffee.csv\n")
+    _, january, *_ = csv.reader((shell.folder / "corrected" / "coffee.csv").read_text().splitlines())
+    assert january[0] == "January"
+    assert float(january[1]) == pytest.approx(4120, rel=0.05)
+
+    refused = shell.loupe("correct", "corrected/coffee.json", "--tick", "f1.y.99=5", "-o", "corrected")
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("loupe: f1: corrections[0].tick.tick: axis y has ")
 
 
 def test_extract_of_a_broken_image_is_code_one(shell: Shell, first) -> None:
