@@ -1,0 +1,83 @@
+"""Results of many specimens, kind by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tests.specimens.score import FigureScore
+from tests.specimens.truth import Specimen
+
+
+@dataclass(frozen=True)
+class Result:
+    """One specimen, read."""
+
+    specimen: Specimen
+    figures: tuple[FigureScore, ...]
+    cpu_s: float
+
+    @property
+    def f1(self) -> float:
+        """Mean over its true figures."""
+        return sum(figure.f1 for figure in self.figures) / len(self.figures)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a group of results comes to; shares are NaN where there is nothing to share."""
+
+    name: str
+    count: int
+    types_right: float
+    f1: float
+    within: float
+    """Of the true values, how many were read right."""
+    pass_coverage: float
+    """Of the true values, how many were read in a figure marked PASS."""
+    pass_precision: float
+    """Of the values in figures marked PASS, inventions included, how many are right."""
+    invented: float
+    """Inventions for each true value."""
+    cpu_s: float
+    """Median."""
+
+
+def summarise(name: str, results: Sequence[Result]) -> Summary:
+    """Return one row of the table."""
+    figures = [figure for result in results for figure in result.figures]
+    values = [value for figure in figures for value in figure.values]
+    true = [value for value in values if not value.is_invented]
+    passed = [value for value in values if value.is_passed]
+    return Summary(
+        name=name,
+        count=len(results),
+        types_right=_share(figure.is_type_right for figure in figures),
+        f1=sum(result.f1 for result in results) / max(1, len(results)),
+        within=_share(value.is_right for value in true),
+        pass_coverage=_share(value.is_passed for value in true),
+        pass_precision=_share(value.is_right for value in passed),
+        invented=(len(values) - len(true)) / max(1, len(true)),
+        cpu_s=median(result.cpu_s for result in results) if results else float("nan"),
+    )
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the results as lines of text, one a kind and one for all."""
+    kinds = list(dict.fromkeys(result.specimen.kind for result in results))
+    rows = [summarise(kind, [r for r in results if r.specimen.kind == kind]) for kind in kinds]
+    if len(rows) > 1:
+        rows.append(summarise("all", results))
+    lines = [f"{'kind':<30}{'n':>4}{'type':>7}{'F1':>7}{'5 %':>7}{'cover':>7}{'prec':>7}{'inv':>7}{'s':>7}"]
+    lines += [
+        f"{row.name:<30}{row.count:>4}{row.types_right:>7.2f}{row.f1:>7.3f}{row.within:>7.3f}{row.pass_coverage:>7.2f}"
+        f"{row.pass_precision:>7.3f}{row.invented:>7.2f}{row.cpu_s:>7.2f}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _share(claims: Iterable[bool]) -> float:
+    known = list(claims)
+    return sum(known) / len(known) if known else float("nan")
