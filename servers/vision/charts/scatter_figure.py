@@ -16,6 +16,7 @@ from servers.vision.charts.page import Page
 from servers.vision.charts.plot_area import choose_axes, find_plot_area
 from servers.vision.charts.scatter import find_blobs
 from servers.vision.charts.ticks import ValueAxis
+from servers.vision.charts.time_places import marked_places
 from servers.vision.charts.titles import find_source, find_title, title_below, title_beside, unit_in
 from servers.vision.geometry import PixelBox, union
 
@@ -32,8 +33,14 @@ def scatter_figure(
     if len(blobs) < 4:
         return None
     doubts = Doubts()
+    for code, message in (*x_axis.notes, *y_axis.notes):
+        doubts.add(code, message)
     names = {entry.color: entry for entry in legend}
     order = [entry.color for entry in legend] + [blob.fill for blob in blobs]
+    dates = {}
+    if x_axis.dates is not None:
+        columns = [blob.x for blob in blobs]
+        dates = dict(zip(columns, marked_places(x_axis, columns), strict=True))
     series = []
     for fill in dict.fromkeys(order):
         members = sorted((blob for blob in blobs if blob.fill == fill), key=lambda blob: blob.x)
@@ -44,9 +51,12 @@ def scatter_figure(
             part.name = names[fill].name[:500]
             part.name_box.CopyFrom(names[fill].name_box.to_proto())
         for blob in members:
-            x = messages.measured(x_axis.fit.told(blob.x), blob.box, _confidence(x_axis.fit, blob.x))
-            y = messages.measured(y_axis.fit.told(blob.y), blob.box, _confidence(y_axis.fit, blob.y))
-            part.points.append(figure_pb2.DataPoint(label=f"{x.number:g}", x=x, y=y, mark_box=blob.box.to_proto()))
+            x = messages.measured(x_axis.fit.told(blob.x), blob.box, _confidence(x_axis.fit, blob.x), position=blob.x)
+            y = messages.measured(y_axis.fit.told(blob.y), blob.box, _confidence(y_axis.fit, blob.y), position=blob.y)
+            label = f"{x.number:g}"
+            if x_axis.dates is not None:
+                label, x.number, x.confidence = dates[blob.x].label, dates[blob.x].number or 0.0, 0.9
+            part.points.append(figure_pb2.DataPoint(label=label, x=x, y=y, mark_box=blob.box.to_proto()))
         series.append(part)
     if len(series) > 1 and any(not part.name for part in series):
         doubts.add("missing_series_names", "some point groups have no readable name")

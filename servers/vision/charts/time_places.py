@@ -11,7 +11,7 @@ import numpy as np
 from servers.vision.charts.calendar_steps import CalendarStep, finest_step, pixels_of, step_of
 from servers.vision.charts.calibration import fit_axis
 from servers.vision.charts.value_axis import DateScale, TickMark, ValueAxis
-from servers.vision.dates import PRECISIONS, date_parts
+from servers.vision.dates import DAY_S, PRECISIONS, date_parts
 from servers.vision.geometry import PixelBox
 
 MARKER_PX = 1.6
@@ -20,6 +20,7 @@ _BEND_PX = 2.6
 _SAMPLED_PX = 12.0  # between the places of a course too dense for its data points to be told
 _REGULAR_SHARE = 0.3  # of a step's dates on which bends lie; the others then lie on straight pieces
 _ALL_MARKED = 0.8
+_LONGEST_STEP_S = 366 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def places_in_time(axis: ValueAxis, marker_xs: Sequence[float], bends: Sequence[
         return [_place(axis, tick.number, None) for tick in axis.ticks]
     step = step_of(axis, xs, tolerance)
     if step is None and has_markers:
-        return [_place(axis, axis.number_at(x), finest_step(axis, 1.0)) for x in marker_xs]
+        return marked_places(axis, marker_xs)
     chosen = step or finest_step(axis, _SAMPLED_PX)
     dates = chosen.dates(axis.number_at(min(xs) - tolerance), axis.number_at(max(xs) + tolerance))
     if step is not None and len(dates):
@@ -68,6 +69,23 @@ def places_in_time(axis: ValueAxis, marker_xs: Sequence[float], bends: Sequence[
         if float(is_met.mean()) < (_ALL_MARKED if has_markers else _REGULAR_SHARE):
             dates = dates[is_met]
     return [_place(axis, float(date), chosen) for date in dates]
+
+
+def marked_places(axis: ValueAxis, xs: Sequence[float]) -> list[Place]:
+    """Return the date at each pixel: a regular one where all are, else one as fine as a pixel tells.
+
+    Args:
+      axis: with dates.
+    """
+    step = step_of(axis, xs, MARKER_PX) or finest_step(axis, 1.0)
+    places = []
+    for x in xs:
+        number = axis.number_at(x)
+        reach = abs(axis.number_at(x + 2 * MARKER_PX) - number) + _LONGEST_STEP_S
+        dates = step.dates(number - reach, number + reach)
+        nearest = float(dates[np.argmin(np.abs(dates - number))]) if len(dates) else number
+        places.append(_place(axis, nearest, step))
+    return places
 
 
 def _place(axis: ValueAxis, number: float, step: CalendarStep | None) -> Place:
