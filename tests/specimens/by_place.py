@@ -6,6 +6,7 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loupe.type.v1 import figure_pb2
 from tests.specimens.items import ReadItem
@@ -87,7 +88,7 @@ def _curves(true: TrueFigure, read: Sequence[ReadItem]) -> tuple[float, tuple[Va
             nearest = _nearest_on(pairs, x, number, SLACK * width, axis)
             right = is_right(number, nearest, _span(axis))
             recalled += 1 - value_distance(number, nearest)
-            told = ReadItem(item.series, item.label, number, "", x, None, item.confidence, item.origin, item.fidelity)
+            told = replace(item, number=number, text="", x=x, x_end=None)
             scores.append(ValueScore.of(series, f"{x:.10g}", y, told, relative_error(number, nearest), right))
     precise, wrong = 0.0, []
     owner = {read_name: name for name, read_name in partner.items()}

@@ -22,6 +22,7 @@ class ReadItem:
     confidence: float = 0.0
     origin: int = 0
     fidelity: int = 0
+    value_id: str = ""
 
 
 def read_items(figure: figure_pb2.Figure) -> list[ReadItem]:
@@ -39,6 +40,7 @@ def read_items(figure: figure_pb2.Figure) -> list[ReadItem]:
             confidence=point.y.confidence,
             origin=point.y.origin,
             fidelity=figure.fidelity,
+            value_id=point.y.value_id,
         )
         for series in figure.chart.series
         for point in series.points
@@ -70,6 +72,7 @@ def _cells(figure: figure_pb2.Figure) -> list[ReadItem]:
                 confidence=value.confidence,
                 origin=value.origin,
                 fidelity=figure.fidelity,
+                value_id=value.value_id,
             )
         )
     return items

@@ -29,6 +29,8 @@ class ValueScore:
     confidence: float = 0.0
     origin: int = 0
     fidelity: int = 0
+    value_id: str = ""
+    """Of the value that was read; empty where nothing was."""
 
     @property
     def is_read(self) -> bool:
@@ -55,13 +57,17 @@ class ValueScore:
         """Return the score of a read value without a true one."""
         read = item.number if item.number is not None else item.text
         inf = float("inf")
-        return cls(item.series, item.label, None, read, inf, False, item.confidence, item.origin, item.fidelity)
+        return cls(
+            item.series, item.label, None, read, inf, False, item.confidence, item.origin, item.fidelity, item.value_id
+        )
 
     @classmethod
     def of(cls, series: str, label: str, true: float | str, item: ReadItem, error: float, is_right: bool) -> ValueScore:
         """Return the score of a value that was read."""
         read = item.number if item.number is not None and not isinstance(true, str) else item.text
-        return cls(series, label, true, read, error, is_right, item.confidence, item.origin, item.fidelity)
+        return cls(
+            series, label, true, read, error, is_right, item.confidence, item.origin, item.fidelity, item.value_id
+        )
 
 
 def relative_error(read: float, true: float) -> float:
