@@ -20,6 +20,7 @@ _LEAST_SHARE = 0.6  # of a row's labels that lie on the line
 _SECOND_ROW = 2.4  # letter heights from a row's middle to that of the row below it
 _UNEVEN_DAYS = 2.0  # how far months at equal distances stand from a line in time: 3 months of 92 days, then of 90
 _LONGEST_LABEL = 4  # words
+_NO_YEAR = "date_without_year"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,30 +175,27 @@ def _fitted(
     page: Page, row: Sequence[_Label], parts: Sequence[DateParts], below: dict[int, _Label]
 ) -> ValueAxis | None:
     """Return the axis through the labels, one of them left out where that makes the others fit; None without a line."""
-    notes: list[tuple[str, str]] = []
-    if all(part.missing is not None for part in parts):
-        if any(part.day is None and part.missing == "year" for part in parts) or all(
-            part.missing == "month" for part in parts
-        ):
-            return None  # months alone repeat every year; days alone every month
-        notes.append(("date_without_year", "the labels give no year; the dates are counted from 1970-01-01"))
-        if parts[0].missing == "year":
-            parts = [replace(parts[0], year=1970), *parts[1:]]
-    best: tuple[list[int], list[float], AxisFit] | None = None
+    best: tuple[tuple[int, bool], list[int], list[float], AxisFit, bool] | None = None
     for left_out in (None, *range(len(row))) if len(row) > _LEAST_LABELS else (None,):
         kept = [k for k in range(len(row)) if k != left_out]
-        seconds = in_sequence([parts[k] for k in kept])
-        precision = max((parts[k].precision for k in kept), key=PRECISIONS.index)
-        fit = _line(page, [row[k].x for k in kept], seconds, precision) if seconds is not None else None
-        if seconds is None or fit is None or not _is_axis(page, [row[kept[k]] for k in fit.inliers], fit, len(row)):
+        timed = _timed([parts[k] for k in kept])
+        if timed is None:
             continue
-        if best is None or len(fit.inliers) > len(best[0]):
-            best = ([kept[k] for k in fit.inliers], [seconds[k] for k in fit.inliers], fit)
-        if left_out is None and len(fit.inliers) == len(row):
+        seconds, has_year = timed
+        precision = max((parts[k].precision for k in kept), key=PRECISIONS.index)
+        fit = _line(page, [row[k].x for k in kept], seconds, precision)
+        if fit is None or not _is_axis(page, [row[kept[k]] for k in fit.inliers], fit, len(row)):
+            continue
+        # A misread label that gives the year may lie off the line that it makes of the others.
+        rank = (len(fit.inliers), len(fit.inliers) == len(kept))
+        if best is None or rank > best[0]:
+            best = (rank, [kept[k] for k in fit.inliers], [seconds[k] for k in fit.inliers], fit, has_year)
+        if rank == (len(row), True):
             break
     if best is None:
         return None
-    members, numbers, fit = best
+    _, members, numbers, fit, has_year = best
+    notes = () if has_year else ((_NO_YEAR, "the labels give no year; the dates are counted from 1970-01-01"),)
     ticks = tuple(_tick(row[k], number, below.get(k)) for k, number in zip(members, numbers, strict=True))
     if all(parts[k].precision == "year" for k in members):
         return _as_years(ticks, fit)
@@ -207,8 +205,23 @@ def _fitted(
     if style == "names" and sum(re.search(r"['’]\d\d$", text) is not None for text in texts) * 2 > len(texts):
         style = "short years"
     return ValueAxis(
-        "x", ticks, fit, "", False, DateScale(precision, style, _even_months(ticks, fit, precision)), tuple(notes)
+        "x", ticks, fit, "", False, DateScale(precision, style, _even_months(ticks, fit, precision)), notes
     )
+
+
+def _timed(parts: Sequence[DateParts]) -> tuple[list[float], bool] | None:
+    """Return (seconds since 1970, whether the labels give a year); None where months or days alone repeat."""
+    has_year = any(part.missing is None for part in parts)
+    if not has_year:
+        if any(part.day is None and part.missing == "year" for part in parts):
+            return None
+        if all(part.missing == "month" for part in parts):
+            return None
+        first = next((k for k, part in enumerate(parts) if part.missing == "year"), None)
+        if first is not None:
+            parts = [replace(part, year=1970) if k == first else part for k, part in enumerate(parts)]
+    seconds = in_sequence(parts)
+    return (seconds, has_year) if seconds is not None else None
 
 
 def _is_axis(page: Page, on_line: Sequence[_Label], fit: AxisFit, label_count: int) -> bool:
