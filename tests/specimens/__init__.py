@@ -11,13 +11,21 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.specimens import areas, bars, lines, pies, points
+from tests.specimens import areas, bars, distributions, lines, mixed, pies, points
 from tests.specimens.degrade import degrade
 from tests.specimens.truth import Specimen, TrueFigure
 
 __all__ = ["KINDS", "Specimen", "TrueFigure", "draw"]
 
-_DRAWINGS = {**bars.KINDS, **lines.KINDS, **areas.KINDS, **pies.KINDS, **points.KINDS}
+_DRAWINGS = {
+    **bars.KINDS,
+    **lines.KINDS,
+    **areas.KINDS,
+    **pies.KINDS,
+    **points.KINDS,
+    **distributions.KINDS,
+    **mixed.KINDS,
+}
 KINDS: tuple[str, ...] = tuple(_DRAWINGS)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from PIL import Image
@@ -80,16 +80,15 @@ def _region(box: Bbox, tight: Bbox, dpi: float) -> truth.Region:
 def dress_values(axes: Axes, look: Look, measure: Measure, rng: Random, side: Side = "y") -> None:
     """Give the axis of values its ticks, their print, its title and the grid."""
     axis = axes.yaxis if side == "y" else axes.xaxis
-    axis.set_major_locator(
-        MaxNLocator(rng.choice((4, 5, 6, 8)), steps=rng.choice(([1, 2, 5, 10], [1, 2, 2.5, 5, 10])), min_n_ticks=4)
-    )
+    axis.set_major_locator(locator(rng))
     axis.set_major_formatter(TickFormatter(measure))
     if rng.random() < 0.65:
         axis.set_label_text(measure.title)
     show_grid(axes, look, side)
 
 
-def _locator(rng: Random) -> MaxNLocator:
+def locator(rng: Random) -> MaxNLocator:
+    """Return what places four to nine ticks at round numbers."""
     return MaxNLocator(rng.choice((4, 5, 6, 8)), steps=rng.choice(([1, 2, 5, 10], [1, 2, 2.5, 5, 10])), min_n_ticks=4)
 
 
@@ -141,21 +140,21 @@ def turn(axes: Axes, degrees: float) -> None:
             label.set_rotation_mode("anchor")
 
 
-def place_legend(axes: Axes, look: Look, rng: Random, entries: int, *, is_over: bool = False) -> None:
-    """Put the legend outside, on top, below, or inside where there is room for it; `is_over` puts it on the marks."""
+def place_legend(axes: Axes, look: Look, rng: Random, entries: int) -> None:
+    """Put the legend outside, on top, below, or inside where room is made for it; on the marks if the look wants it."""
     frame = rng.random() < 0.4
-    if is_over:
-        axes.legend(loc=rng.choice(("upper right", "center", "center right", "upper left")), frameon=True,
-                    framealpha=rng.choice((0.7, 0.8, 1.0)))  # fmt: skip
+    if look.legend == "over":
+        place: Any = rng.choice(("best", "best", "upper right", "center right", "upper left"))
+        axes.legend(loc=place, frameon=True, framealpha=rng.choice((0.7, 0.8, 1.0)))
         return
-    place = rng.choice(("right", "below", "above", "inside", "inside"))
-    if place == "inside":
-        low, high = axes.get_ylim()
-        if axes.get_yscale() == "linear":
-            axes.set_ylim(low, high + (high - low) * (0.08 + 0.075 * -(-entries // 2)))
-        axes.legend(loc=rng.choice(("upper left", "upper right")), ncols=1 if entries <= 2 else 2, frameon=frame)
+    where = rng.choice(("right", "below", "above", "inside", "inside"))
+    if where != "inside":
+        outside_legend(axes, rng, rng.choice(_OUTSIDE[where]), has_frame=frame and where == "right")
         return
-    outside_legend(axes, rng, rng.choice(_OUTSIDE[place]), has_frame=frame and place == "right")
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "linear":
+        axes.set_ylim(low, high + (high - low) * (0.08 + 0.075 * -(-entries // 2)))
+    axes.legend(loc=rng.choice(("upper left", "upper right")), ncols=1 if entries <= 2 else 2, frameon=frame)
 
 
 def outside_legend(
@@ -170,8 +169,8 @@ def legend_of(
     axes: Axes, handles: Sequence[Artist], labels: Sequence[str], place: str, has_frame: bool, is_reversed: bool = False
 ) -> None:
     """Put a legend of these marks and names outside the plot; `is_reversed` lists a column as its parts are stacked."""
-    sheet = axes.get_figure(root=True)
-    assert sheet is not None
+    sheet = axes.get_figure(root=False)
+    assert isinstance(sheet, Figure | SubFigure)
     is_column = "right" in place
     if is_column and is_reversed:
         handles, labels = handles[::-1], labels[::-1]

@@ -50,6 +50,8 @@ class Look:
     spine_color: str = "#444444"
     tick_length: float = 3.5
     is_dark: bool = False
+    legend: Literal["free", "over"] = "free"
+    """"over" puts it on the marks."""
     title_at_left: bool = False
     title_weight: str = "normal"
     size_in: tuple[float, float] = (6.4, 4.4)
