@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from servers.vision.charts import bars, reader, strokes
+from servers.vision.charts import bars, courses, reader
 from servers.vision.charts.bounds import MOST_FILLS, MOST_RECTANGLES
 from servers.vision.charts.colors import find_palette
 from servers.vision.charts.drawn import drawn_share
@@ -165,9 +165,9 @@ def test_only_the_largest_shapes_are_held_against_each_other(monkeypatch):
 def test_a_colour_scattered_over_all_heights_is_not_followed_as_a_line():
     stripes = np.zeros((200, 50), np.float32)
     stripes[::8] = 1.0
-    assert strokes._column_runs(stripes) is None
+    assert courses.column_runs(stripes) is None
     stripes[40:] = 0.0
-    runs = strokes._column_runs(stripes)
+    runs = courses.column_runs(stripes)
     assert runs is not None
     assert [len(column) for column in runs] == [5] * 50
     assert runs[0][1] == (8.5, 8.0, 9.0, 1.0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from servers.vision.charts.bounds import MOST_KEYS
 from servers.vision.charts.colors import PIXEL_OF_FILL, nearest_color, windows_of
+from servers.vision.charts.legend_rows import legend_rows, owners
 from servers.vision.charts.page import Mask, Page, TextRun, quantity
 from servers.vision.dates import parse_date
 from servers.vision.geometry import PixelBox, union
@@ -76,6 +77,32 @@ def find_legend(
     # A number beside a small patch is the value of a short bar, unless it is a year.
     named = [item for item in named if quantity(item[2].text) is None or parse_date(item[2].text) is not None]
     return _with_unread_names(page, _consistent(page, named, candidates), candidates)
+
+
+def find_line_legend(
+    page: Page,
+    colors: Sequence[NDArray[np.float32]],
+    papers: Sequence[NDArray[np.float32]],
+    repeats: Sequence[int] = (),
+) -> list[LegendEntry]:
+    """Return the entries of a legend whose keys may be thin, dashed, crossed by data or of one colour.
+
+    Args:
+      repeats: indices of colours that several entries may have.
+    """
+    patches = find_legend(page, colors, papers)
+    if not colors:
+        return patches
+    owner = owners(page, colors, papers)
+    owner[page.text_mask(sure_only=True)] = -1
+    rows = legend_rows(page, owner, len(colors), repeats)
+    if len(rows) < max(2, len(patches)):
+        return patches
+    entries = []
+    for row in rows:
+        run = TextRun(row.words, row.box, " ".join(word.text for word in row.words).strip(" |_—-=•·@©®"))
+        entries.append(LegendEntry(row.color, _clean(page, row.key, run), row.box, row.key))
+    return entries
 
 
 def _with_unread_names(
@@ -273,4 +300,14 @@ def key_mask(page: Page, entries: Sequence[LegendEntry]) -> Mask:
         for box in (entry.key_box, entry.name_box):
             x0, y0, x1, y1 = (round(edge) for edge in box.grown(2, 2).clipped(page.width, page.height))
             mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def legend_mask(page: Page, entries: Sequence[LegendEntry]) -> Mask:
+    """Return the rectangle of a legend that stands as one block, bool [h, w]: what is under it can't be seen."""
+    mask = key_mask(page, entries)
+    if len(entries) > 1:
+        box = union(box for entry in entries for box in (entry.key_box, entry.name_box))
+        x0, y0, x1, y1 = (round(edge) for edge in box.grown(2, 2).clipped(page.width, page.height))
+        mask[y0:y1, x0:x1] = True
     return mask

@@ -32,7 +32,7 @@ def line_figure(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> figu
     x_axis, y_axis, _ = choose_axes(page, axes)
     plot = find_plot_area(page, palette, x_axis, y_axis)
     text = page.text_mask(sure_only=True)
-    thin = find_thin(page, palette, plot, hide=text)
+    thin = find_thin(page, palette, plot, words=text)
     if thin is None:
         return None
     colors = line_colors(thin)

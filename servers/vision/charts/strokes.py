@@ -1,29 +1,31 @@
-"""Drawn lines: their colours, and each one's course traced column by column."""
+"""Drawn lines: each one's course traced column by column, several of one colour apart."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.vision.charts.bounds import MOST_INK_COLORS, MOST_LINE_COLORS, MOST_RUNS
 from servers.vision.charts.calibration import Floats
-from servers.vision.charts.colors import Palette, distance_from
-from servers.vision.charts.inks import Inks, find_inks
+from servers.vision.charts.colors import Palette
+from servers.vision.charts.courses import Run, best_path, centered, column_runs
+from servers.vision.charts.dashes import Pattern, pattern_of
+from servers.vision.charts.markers import fill_rings, find_markers, mean_stamp
 from servers.vision.charts.page import Mask, Page
 from servers.vision.charts.plot_area import PlotArea
+from servers.vision.charts.stroke_colors import Color, Thin, find_thin, is_mix, line_colors
 
-_INK = 16.0  # colour difference from the paper at which a pixel may be the core of a line
-_SAME_LINE = 13.0
-_OFF_MIX = 16.0  # how far an antialiased pixel may lie off the straight mix of line and paper
 _LEAST_SPAN = 0.18  # of the plot's width that a line covers
-_MOST_LINES = 14
+_LEAST_PIECE = 0.04  # the same for what continues it after a gap
+_LEAST_REPEAT = 0.3  # the same for a second line of one colour
+_REPEAT_SOLID = 0.5
+_MOST_PIECES = 6
 _MARKER_PX = 2.5
-_JUMP_COST = 0.12  # per pixel of vertical gap between neighbouring columns
-_GAP_COST = 0.35  # per column without ink
+STAMP_SIDE = 1.6  # letter heights
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,20 @@ class Stroke:
     x0: int
     """First column."""
     y: Floats
-    """[n]: centre of the line in each column from x0 on, NaN where it is hidden."""
+    """[n]: centre of the line in each column from x0 on, NaN where there is a gap in it."""
     low: Floats
-    """[n]: top of the run of ink."""
+    """[n]: top of the run of ink, NaN where it has none."""
     high: Floats
     """[n]: bottom of the run."""
     width: float
     """Typical thickness, pixels."""
     markers: tuple[tuple[float, float], ...]
     """(x, y) of dots that are clearly thicker than the line, left to right."""
+    color: int = 0
+    """Index into the colours that were traced."""
+    pattern: Pattern = field(default=Pattern(48.0, 48.0, 0.0))
+    shape: NDArray[np.float32] | None = None
+    """Typical marker, as `markers.stamp` cuts it."""
 
     @property
     def x1(self) -> int:
@@ -88,223 +95,154 @@ class Stroke:
 
 
 def find_strokes(page: Page, palette: Palette, plot: PlotArea, *, hide: Mask) -> list[Stroke]:
-    """Return the lines drawn in the plot, the longest first.
+    """Return the lines drawn in the plot, one of each colour, the longest first.
 
     Args:
-      hide: pixels to leave out, bool [h, w]: words and legends.
+      hide: where words stand, bool [h, w].
     """
-    x0, y0, x1, y1 = (round(edge) for edge in plot.box)
-    if x1 - x0 < 20 or y1 - y0 < 20:
-        return []
-    window = (slice(y0, y1), slice(x0, x1))
-    inks = find_inks(page.rgb[window])
-    if len(inks) > MOST_INK_COLORS:
-        page.cuts.add("many_shades", f"the plot has {len(inks)} different colours; no line was looked for in it")
-        return []
-    hidden = hide[window] | plot.rules[window]
-    away = distance_from(page, palette.papers)[window]
-    colors = _line_colors(page, inks, away, hidden)
-    strokes = []
-    for color in colors[:_MOST_LINES]:
+    thin = find_thin(page, palette, plot, words=hide)
+    return trace(thin, line_colors(thin)) if thin is not None else []
+
+
+def trace(thin: Thin, colors: Sequence[Color], most: Sequence[int] = ()) -> list[Stroke]:
+    """Return the lines of the colours, the longest first.
+
+    Args:
+      most: how many lines each colour may have; one where left out.
+    """
+    strokes: list[Stroke] = []
+    for index, color in enumerate(colors):
         others = [other for other in colors if other is not color]
-        stroke = _trace(page, inks, palette, color, others, hidden, (x0, y0))
-        if stroke is not None:
-            strokes.append(stroke)
-    strokes.sort(key=lambda stroke: -int(np.isfinite(stroke.y).sum()))
+        strokes += _of_color(thin, color, others, index, most[index] if index < len(most) else 1)
+    strokes.sort(key=lambda stroke: -int(np.isfinite(stroke.low).sum()))
+    paper = thin.palette.papers[-1]
     return [
         stroke
         for index, stroke in enumerate(strokes)
-        if not any(_same_course(stroke, other) for other in strokes[:index])
+        if not any(_same_course(stroke, other, paper) for other in strokes[:index])
     ]
 
 
-def _line_colors(page: Page, inks: Inks, away: NDArray[np.float32], hidden: Mask) -> list[NDArray[np.float32]]:
-    """Return the colours of line cores that reach across enough columns.
-
-    A core is where the difference from the paper is greatest among its neighbours above and below or left and right:
-    antialiased flanks are not.
-    """
-    vertical = cv2.dilate(away, np.ones((3, 1), np.uint8))
-    horizontal = cv2.dilate(away, np.ones((1, 3), np.uint8))
-    core = (away > _INK) & ((away >= vertical - 0.5) | (away >= horizontal - 0.5)) & ~hidden
-    rows, columns = np.nonzero(core)
-    if len(rows) < 10:
-        return []
-    inked = inks.owner[rows, columns]
-    bins = np.round(inks.lab / 6.0).astype(np.int64) + 64
-    _, bin_of = np.unique(bins @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True)
-    inverse = bin_of[inked]
-    counts = np.bincount(inverse)
-    pixels_of = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
-    centers: list[NDArray[np.float32]] = []
-    for position in np.argsort(counts)[::-1][:60]:
-        if counts[position] < 4:
-            break
-        color = np.median(inks.lab[inked[pixels_of[position]]], axis=0)
-        if all(np.linalg.norm(color - other) >= _SAME_LINE for other in centers):
-            centers.append(color.astype(np.float32))
-    kept = []
-    if not centers:
-        return []
-    distances = np.stack([inks.distance_to(center) for center in centers])
-    owner = np.where(distances.min(axis=0) < _SAME_LINE, distances.argmin(axis=0), -1)[inked]
-    width = hidden.shape[1]
-    for index, center in enumerate(centers):
-        reach = int(np.count_nonzero(np.bincount(columns[owner == index], minlength=width)))
-        if reach >= _LEAST_SPAN * width:
-            kept.append((reach, center))
-    kept.sort(key=lambda item: -item[0])
-    if len(kept) > MOST_LINE_COLORS:
-        page.cuts.add("many_line_colors", f"{len(kept)} colours run across the picture; no line was looked for in it")
-        return []
-    colors = [center for _, center in kept]
-    bare = away < 3.0
-    paper = np.median(inks.pixels()[bare], axis=0) if bare.any() else np.array([100.0, 0.0, 0.0])
-    return [color for color in colors if not _is_flank(color, colors, inks, paper)]
-
-
-def _is_flank(
-    color: NDArray[np.float32],
-    colors: Sequence[NDArray[np.float32]],
-    inks: Inks,
-    paper: NDArray[np.floating],
-) -> bool:
-    """Tell whether a colour is the antialiased flank of a stronger line: a mix of it with the paper, and beside it."""
-    here = (inks.distance_to(color) < _SAME_LINE * 0.7)[inks.owner]
-    for other in colors:
-        if other is color:
-            continue
-        span = paper - other
-        length = float(span @ span)
-        t = float((color - other) @ span) / max(length, 1e-6)
-        if 0.12 < t < 0.9 and float(np.linalg.norm(color - other - t * span)) < 9.0:
-            strong = (inks.distance_to(other) < _SAME_LINE).astype(np.uint8)[inks.owner]
-            beside = cv2.dilate(strong, np.ones((5, 5), np.uint8)).astype(bool)
-            if float(beside[here].mean()) > 0.6:
-                return True
-    return False
-
-
-def _trace(
-    page: Page,
-    inks: Inks,
-    palette: Palette,
-    color: NDArray[np.float32],
-    others: Sequence[NDArray[np.float32]],
-    hidden: Mask,
-    origin: tuple[int, int],
-) -> Stroke | None:
-    share = _coverage(inks.lab, palette, color)
-    if others:
-        closest = np.min(np.stack([inks.distance_to(other) for other in others]), axis=0)
-        share[closest < inks.distance_to(color)] *= 0.3
-    coverage = share[inks.owner]
-    coverage[hidden] = 0.0
-    runs = _column_runs(coverage)
-    if runs is None:
-        return None
-    path = _best_path(runs)
-    if path is None:
-        return None
-    first = next(i for i, k in enumerate(path) if k is not None)
-    last = len(path) - next(i for i, k in enumerate(reversed(path)) if k is not None)
-    chosen = [None if path[i] is None else runs[i][path[i] or 0] for i in range(first, last)]
-    solid = sum(run is not None for run in chosen)
-    if solid < _LEAST_SPAN * coverage.shape[1]:
-        return None
-    y = np.array([np.nan if run is None else run[0] for run in chosen]) + origin[1]
-    low = np.array([np.nan if run is None else run[1] for run in chosen]) + origin[1]
-    high = np.array([np.nan if run is None else run[2] for run in chosen]) + origin[1]
-    y = _filled(y)
+def _of_color(thin: Thin, color: Color, others: Sequence[Color], index: int, most: int) -> list[Stroke]:
+    coverage = fill_rings(thin.coverage(color, others), thin.page.text_height)
     mask = (coverage > 0.5).astype(np.uint8)
     width = _stroke_width(mask)
     if width > 0.12 * mask.shape[0]:
-        return None
+        return []
+    left = coverage.copy()
+    found: list[list[Run | None]] = []
+    for _ in range(_MOST_PIECES):
+        runs = column_runs(left)
+        path = best_path(runs, width) if runs is not None else None
+        if runs is None or path is None:
+            break
+        chosen = [None if place is None else here[place] for here, place in zip(runs, path, strict=True)]
+        inked = np.array([run is not None for run in chosen])
+        if inked.sum() < _LEAST_PIECE * len(inked):
+            break
+        _erase(left, chosen, width)
+        home = next((one for one in found if _continues(one, inked)), None)
+        if home is not None:
+            home[:] = [new or old for new, old in zip(chosen, home, strict=True)]
+        elif inked.sum() >= _LEAST_SPAN * len(inked) and (not found or (len(found) < most and _is_line(inked))):
+            found.append(chosen)
+    spots = find_markers(mask, width)
+    bare = thin.bare()
+    return [_stroke(thin, chosen, color, index, width, coverage, bare, spots) for chosen in found]
+
+
+def _is_line(inked: Mask) -> bool:
+    """Tell whether the ink of a second line of one colour is dense and long enough to be one."""
+    span = np.flatnonzero(inked)
+    return len(span) >= _LEAST_REPEAT * len(inked) * _REPEAT_SOLID and (
+        float(inked[span[0] : span[-1] + 1].mean()) >= _REPEAT_SOLID * 0.8
+        and span[-1] - span[0] >= _LEAST_REPEAT * len(inked)
+    )
+
+
+def _continues(line: Sequence[Run | None], inked: Mask) -> bool:
+    """Tell whether ink stands only in columns where a line has none: beyond its ends or in a gap."""
+    has = np.array([run is not None for run in line])
+    span = np.flatnonzero(inked)
+    return float(has[span[0] : span[-1] + 1].mean()) < 0.1
+
+
+def _erase(coverage: NDArray[np.float32], chosen: Sequence[Run | None], width: float) -> None:
+    """Take a line's ink off the coverage; where another line crosses it, only as much as the line is thick."""
+    y = centered(chosen, width)
+    known = np.flatnonzero(np.isfinite(y))
+    slope = np.abs(np.gradient(y[known], known)) if len(known) > 2 else np.zeros(len(known))
+    for column, steep in zip(known.tolist(), np.minimum(slope, 6.0).tolist(), strict=True):
+        run = chosen[column]
+        if run is None:
+            continue
+        tall = width * float(np.hypot(1.0, steep)) + 1.5
+        if run[2] - run[1] <= tall + 2.0:
+            top, bottom = run[1] - 1, run[2] + 1
+        else:
+            top, bottom = y[column] - tall / 2, y[column] + tall / 2
+        coverage[max(0, round(top)) : max(0, round(bottom)), column] = 0.0
+
+
+def _stroke(
+    thin: Thin,
+    chosen: Sequence[Run | None],
+    color: Color,
+    index: int,
+    width: float,
+    coverage: NDArray[np.float32],
+    bare: Mask,
+    spots: Sequence[tuple[float, float]],
+) -> Stroke:
+    inked = np.array([run is not None for run in chosen])
+    first, last = (int(place) for place in np.flatnonzero(inked)[[0, -1]])
+    part, inked = chosen[first : last + 1], inked[first : last + 1]
+    y = centered(part, width)
+    way = np.interp(np.arange(len(y)), np.flatnonzero(inked), y[inked])
+    gap = _gaps(inked, way, bare[:, first : last + 1], thin.covered[:, first : last + 1], width)
+    step = np.minimum(np.hypot(1.0, np.gradient(way)), 8.0) if len(way) > 1 else np.ones(len(way))
+    visible = inked | bare[np.clip(way.astype(int), 0, len(bare) - 1), np.arange(first, last + 1)]
+    pattern = pattern_of((inked | ~visible)[~gap], step[~gap], ends=False)
+    own = []
+    for x, place in spots:
+        column = round(x - 0.5) - first
+        if 0 <= column < len(way) and abs(way[column] - place) <= 2.0 * width + 3.0:
+            own.append((x, place))
+    side = STAMP_SIDE * thin.page.text_height
     rgb = cv2.cvtColor(color.reshape(1, 1, 3), cv2.COLOR_LAB2RGB)[0, 0]
     red, green, blue = (round(float(np.clip(value, 0, 1)) * 255) for value in rgb)
-    markers = _markers(mask, width, origin)
-    return Stroke(color, (red, green, blue), first + origin[0], y, low, high, width, markers)
+    return Stroke(
+        color,
+        (red, green, blue),
+        first + thin.x0,
+        np.where(gap, np.nan, way) + thin.y0,
+        np.array([np.nan if run is None else run[1] for run in part]) + thin.y0,
+        np.array([np.nan if run is None else run[2] for run in part]) + thin.y0,
+        width,
+        tuple((x + thin.x0, place + thin.y0) for x, place in own),
+        index,
+        pattern,
+        mean_stamp(coverage, own, side) if len(own) >= 3 else None,
+    )
 
 
-def _coverage(lab: NDArray[np.float32], palette: Palette, color: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much of a pixel of each colour [n, 3] a line covers: the place between paper and line, 0 to 1."""
-    best = np.zeros(len(lab), dtype=np.float32)
-    for paper in palette.papers:
-        span = color - paper
-        length = float(span @ span)
-        if length < 100.0:
-            continue
-        t = (lab - paper) @ span / length
-        off = np.linalg.norm(lab - paper - t[:, None] * span, axis=1)
-        value = np.where((off < _OFF_MIX) & (t < 1.35), np.clip(t, 0, 1), 0)
-        best = np.maximum(best, value.astype(np.float32))
-    return best
+def _gaps(inked: Mask, way: Floats, bare: Mask, hidden: Mask, width: float) -> Mask:
+    """Return the columns where the line is missing: bare paper for much longer than between its dashes.
 
-
-def _column_runs(coverage: NDArray[np.float32]) -> list[list[tuple[float, float, float, float]]] | None:
-    """Return (centre, top, bottom, ink) of each run of ink by column, pixel centres at .5.
-
-    None where columns hold more runs than a line and what crosses it leave.
+    A stretch that something else hides is bridged where it is short.
     """
-    columns = np.ascontiguousarray(coverage.T)
-    edges = np.diff(np.pad(columns > 0.3, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    owner, begins = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    counts = np.bincount(owner, minlength=len(columns))
-    if counts.any() and float(np.median(counts[counts > 0])) > MOST_RUNS:
-        return None
-    found: list[list[tuple[float, float, float, float]]] = [[] for _ in columns]
-    for index, begin, end in zip(owner.tolist(), begins.tolist(), ends.tolist(), strict=True):
-        column = columns[index]
-        if float(column[begin:end].max()) < 0.45:
-            continue
-        a, b = max(0, begin - 1), min(len(column), end + 1)
-        weight = column[a:b].astype(np.float64)
-        ink = float(weight.sum())
-        found[index].append((float((np.arange(a, b) + 0.5) @ weight / ink), float(begin), float(end), ink))
-    return [runs if len(runs) <= 8 else sorted(runs, key=lambda run: -run[3])[:8] for runs in found]
-
-
-def _best_path(runs: Sequence[Sequence[tuple[float, float, float, float]]]) -> list[int | None] | None:
-    """Return the run chosen in each column (None where hidden) so that ink is followed and jumps are few (Viterbi)."""
-    history: list[list[tuple[float, int, int]]] = []  # per column: (value, back column, back index)
-    alive: list[tuple[float, int, int, float, float]] = []  # value, column, index, top, bottom
-    for column, here in enumerate(runs):
-        entries: list[tuple[float, int, int]] = []
-        fresh: list[tuple[float, int, int, float, float]] = []
-        for index, (_, top, bottom, _) in enumerate(here):
-            best = (0.0, -1, -1)
-            for value, back_column, back_index, back_top, back_bottom in alive:
-                value -= _GAP_COST * (column - back_column - 1)
-                if value <= best[0]:
-                    continue
-                gap = back_top - bottom if back_top > bottom else top - back_bottom
-                jump = gap - 1.5 * (column - back_column)
-                if jump > 0.0:
-                    value -= _JUMP_COST * jump
-                if value > best[0]:
-                    best = (value, back_column, back_index)
-            entries.append((best[0] + 1.0, best[1], best[2]))
-            fresh.append((best[0] + 1.0, column, index, top, bottom))
-        history.append(entries)
-        alive = sorted([*fresh, *alive], key=lambda state: -(state[0] - _GAP_COST * (column - state[1])))[:12]
-    ends = [
-        (value, column, index) for column, entries in enumerate(history) for index, (value, _, _) in enumerate(entries)
-    ]
-    if not ends:
-        return None
-    _, column, index = max(ends)
-    path: list[int | None] = [None] * len(runs)
-    while column >= 0:
-        path[column] = index
-        _, column, index = history[column][index]
-    return path
-
-
-def _filled(y: Floats) -> Floats:
-    """Return the course with hidden stretches bridged by straight lines: crossings, labels and dashes."""
-    known = np.flatnonzero(np.isfinite(y))
-    return np.interp(np.arange(len(y)), known, y[known])
+    gap = np.zeros(len(inked), dtype=bool)
+    edges = np.flatnonzero(np.diff(inked.astype(np.int8))) + 1
+    holes = [(a, b) for a, b in itertools.pairwise(edges) if not inked[a]]
+    rows = np.clip(way.astype(int), 0, len(bare) - 1)
+    usual = float(np.quantile([b - a for a, b in holes], 0.6)) if len(holes) >= 4 else 0.0
+    for a, b in holes:
+        columns = np.arange(a, b)
+        is_bare = float(bare[rows[a:b], columns].mean())
+        is_hidden = float(hidden[rows[a:b], columns].mean())
+        if (is_bare > 0.6 and b - a > 2.5 * usual + 3 * width + 5) or (is_hidden > 0.5 and b - a > 0.08 * len(bare[0])):
+            gap[a:b] = True
+    return gap
 
 
 def _stroke_width(mask: NDArray[np.uint8]) -> float:
@@ -314,26 +252,14 @@ def _stroke_width(mask: NDArray[np.uint8]) -> float:
     return float(2 * np.median(ridge)) if len(ridge) else 1.0
 
 
-def _markers(mask: NDArray[np.uint8], width: float, origin: tuple[int, int]) -> tuple[tuple[float, float], ...]:
-    """Return the centres of blobs clearly thicker than the line."""
-    inner = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    thick = (inner > max(1.25 * width / 2 + 0.6, 2.0)).astype(np.uint8)
-    count, _, stats, centers = cv2.connectedComponentsWithStats(thick, connectivity=8)
-    found = [
-        (float(centers[part][0] + 0.5 + origin[0]), float(centers[part][1] + 0.5 + origin[1]))
-        for part in range(1, count)
-        if max(stats[part, cv2.CC_STAT_WIDTH], stats[part, cv2.CC_STAT_HEIGHT]) < 6 * width + 12
-    ]
-    return tuple(sorted(found))
-
-
-def _same_course(one: Stroke, other: Stroke) -> bool:
+def _same_course(one: Stroke, other: Stroke, paper: Color) -> bool:
     """Tell whether a line is the flank of another: nearly the same height in nearly all columns."""
     begin, end = max(one.x0, other.x0), min(one.x1, other.x1)
     if end - begin < 0.7 * len(one.y):
         return False
     difference = np.abs(one.y[begin - one.x0 : end - one.x0] - other.y[begin - other.x0 : end - other.x0])
-    return float(np.mean(difference < 1.5 + other.width / 2)) > 0.9 and float(np.linalg.norm(one.lab - other.lab)) < 30
+    alike = float(np.linalg.norm(one.lab - other.lab)) < 30 or is_mix(one.lab, other.lab, paper)
+    return alike and float(np.mean(difference[np.isfinite(difference)] < 1.5 + other.width / 2)) > 0.9
 
 
 def vertices(stroke: Stroke, tolerance_px: float = 1.2) -> list[float]:
