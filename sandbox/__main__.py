@@ -39,7 +39,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
     hierarchy = cgroups.find()
     if hierarchy:
         hierarchy.sweep()
-    runner = await choose(settings.runner, chosen, found, hierarchy, uids)
+    runner = await choose(settings.runner, chosen, found, hierarchy, uids, settings.warm_sandboxes)
     log.info(
         "sandbox proven",
         extra={"runner": f"{runner.name} {runner.version}", "enforced_by": sorted(set(runner.enforced_by.values()))},
@@ -54,10 +54,12 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         input_timeout_s=settings.input_timeout_s,
     )
     relays: Relays[RunCodeResponse] = Relays()
+    runner.warm_up()
     try:
         yield serve.Registration(add_SandboxServiceServicer_to_server, SandboxServicer(sandbox, relays))
     finally:
         await relays.close()
+        await runner.close()
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ class Hierarchy:
         try:
             for folder in {*group.folders.values()}:
                 folder.mkdir()
-            self._set(group, limits)
+            self.bound(group, limits)
         except OSError:
             for folder in {*group.folders.values()}:
                 with contextlib.suppress(OSError):
@@ -116,7 +116,8 @@ class Hierarchy:
             raise
         return group
 
-    def _set(self, group: Group, limits: Limits) -> None:
+    def bound(self, group: Group, limits: Limits) -> None:
+        """Set a group's limits."""
         for controller, values in self._settings(limits).items():
             for file, value in values.items():
                 path = group.folders.get(controller, Path("/none")) / file

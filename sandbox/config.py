@@ -23,7 +23,10 @@ class Settings(ServerSettings):
     read it. Default: /var/lib/loupe/runtime for root, else ~/.local/share/loupe/runtime."""
 
     runner: Wanted = "auto"
-    """How programs are confined: bubblewrap, runsc (gVisor), or auto for bubblewrap where it holds, else runsc."""
+    """How programs are confined: namespaces, runsc (gVisor), or auto for namespaces where they hold, else runsc."""
+
+    warm_sandboxes: int = Field(default=2, ge=0, le=64)
+    """Sandboxes that wait ready for a program; each costs about 10 MiB. 0 makes each when it is wanted."""
 
     policy_file: Path | None = None
     """Limits and policy in place of the shipped sandbox/policy.json."""

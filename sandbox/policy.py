@@ -41,7 +41,9 @@ class Policy(_Strict):
     """Besides the ones that follow from the limits."""
     filesystem: Filesystem
     environment: dict[str, str]
-    """The whole environment of a program, but for the hash seed."""
+    """The whole environment of a program."""
+    preload: tuple[str, ...]
+    """Modules that are imported before a program comes, where a runner can: they cost it nothing then."""
     syscalls: dict[str, tuple[str, ...]]
     """Refused system calls by the errno they give. socket, clone, ioctl and personality are filtered by argument."""
 

@@ -2,7 +2,7 @@
 
 Runs on the locked runtime with the standard library only. Every step raises when the kernel refuses it.
 """
-# ruff: noqa: PTH101, PTH102, PTH123 - importing pathlib would slow every sandbox's start
+# ruff: noqa: PTH101, PTH102, PTH110, PTH112, PTH123 - importing pathlib would slow every sandbox's start
 
 import ctypes
 import os
@@ -12,6 +12,8 @@ from typing import Any
 
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 8, 32, 4096
 _MNT_DETACH = 2
+# CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
+_EVERY_NAMESPACE = 0x7E020000
 _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT = 4, 23, 24, 47
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 22, 38
 _PR_CAP_AMBIENT_CLEAR_ALL, _SECCOMP_MODE_FILTER = 4, 2
@@ -22,50 +24,112 @@ _PAGE = os.sysconf("SC_PAGESIZE")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def build_box(size_bytes: int, inode_count: int, matplotlib: str, inputs: list[tuple[str, int]], spool: int) -> None:
-    """Make /work, /tmp and /dev/shm one bounded file system and lay the inputs read-only into /work.
+def leave_namespaces() -> None:
+    """Give this process namespaces of its own, and full rights within them; its next child is process 1 of the new one.
+
+    The uid stays the same number on both sides.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    _check(_libc.unshare(_EVERY_NAMESPACE), "leave the namespaces")
+    for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{file}", "w") as opened:
+            opened.write(text)
+
+
+def mount_proc(hidden: list[str]) -> None:
+    """Mount this process namespace's own /proc, and cover parts of it with nothing."""
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    _mount("proc", "/proc", "proc", flags, None)
+    for path in hidden:
+        if os.path.isdir(path):
+            _mount("tmpfs", path, "tmpfs", flags | _MS_RDONLY, "size=4k,nr_inodes=1")
+        elif os.path.exists(path):
+            _mount("/dev/null", path, None, _MS_BIND, None)
+
+
+def build_box(size_bytes: int, inode_count: int, matplotlib: str) -> None:
+    """Make /work, /tmp and /dev/shm one bounded file system.
 
     Args:
       size_bytes, inode_count: what the program may use in the three folders together.
       matplotlib: folder whose files (settings, font cache) go to /tmp/matplotlib.
-      inputs: name and size of each, in the order in which their bytes stand in `spool`.
-      spool: descriptor of the inputs' bytes.
     """
     settings = [(entry.name, entry.stat().st_size) for entry in os.scandir(matplotlib)]
-    # What we put there ourselves is not taken from the program's share: the root, four folders, one stub an input.
-    size_bytes += sum(_pages(size) for _, size in settings)
-    inode_count += 5 + len(settings) + len(inputs)
     flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-    _mount("tmpfs", "/box", "tmpfs", flags, f"size={size_bytes},nr_inodes={inode_count},mode=0755")
+    _mount("tmpfs", "/box", "tmpfs", flags, _box_options(size_bytes, inode_count, settings))
     for folder, target in (("work", "/work"), ("tmp", "/tmp"), ("shm", "/dev/shm")):
         os.mkdir(f"/box/{folder}", 0o755)
         _mount(f"/box/{folder}", target, None, _MS_BIND, None)
     _detach("/box")
+    copy_settings(matplotlib)
+
+
+def copy_settings(matplotlib: str) -> None:
+    """Copy matplotlib's settings and font cache to where the environment says they are, and may be written."""
     os.mkdir("/tmp/matplotlib")
-    for name, size in settings:
-        with open(f"{matplotlib}/{name}", "rb") as source, open(f"/tmp/matplotlib/{name}", "wb") as copy:
-            os.sendfile(copy.fileno(), source.fileno(), 0, size)
-    _lay_inputs(inputs, spool)
+    for entry in os.scandir(matplotlib):
+        with open(entry.path, "rb") as source, open(f"/tmp/matplotlib/{entry.name}", "wb") as copy:
+            os.sendfile(copy.fileno(), source.fileno(), 0, entry.stat().st_size)
 
 
-def _lay_inputs(inputs: list[tuple[str, int]], spool: int) -> None:
+def resize_box(size_bytes: int, inode_count: int, matplotlib: str, input_count: int) -> None:
+    """Bound the box anew; each input takes one inode of it that is not the program's."""
+    settings = [(entry.name, entry.stat().st_size) for entry in os.scandir(matplotlib)]
+    flags = _MS_REMOUNT | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    _mount(None, "/work", None, flags, _box_options(size_bytes, inode_count + input_count, settings))
+
+
+def _box_options(size_bytes: int, inode_count: int, settings: list[tuple[str, int]]) -> str:
+    # What we put there ourselves is not taken from the program's share: the root, four folders, the settings.
+    size_bytes += sum(_pages(size) for _, size in settings)
+    return f"size={size_bytes},nr_inodes={inode_count + 5 + len(settings)},mode=0755"
+
+
+def mount_over(path: str, size_bytes: int) -> int:
+    """Mount an empty file over one that exists; return a descriptor to write it through, until it is sealed."""
+    _mount(
+        "tmpfs", "/program", "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, f"size={size_bytes},nr_inodes=2,mode=0755"
+    )
+    fd = os.open("/program/file", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
+    _mount("/program/file", path, None, _MS_BIND, None)
+    return fd
+
+
+def seal_mounted(path: str, fd: int) -> None:
+    """Make what was mounted over a path read-only for good."""
+    os.close(fd)
+    _mount(None, path, None, _MS_REMOUNT | _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
+
+
+def copy_bytes(source: int, offset: int, target: int, size: int) -> None:
+    """Copy bytes from a position in one file to the end of another."""
+    end = offset + size
+    while offset < end:
+        offset += os.sendfile(target, source, offset, end - offset)
+
+
+def lay_inputs(inputs: list[tuple[str, int]], spool: int) -> None:
+    """Lay files read-only into /work: a mount point can be neither written, replaced, renamed nor removed.
+
+    Args:
+      inputs: name and size of each, in the order in which their bytes stand in `spool`.
+      spool: descriptor of the bytes.
+    They stay readable in /inputs, too: unmounting that would cost more than all the rest.
+    """
     total = sum(_pages(size) for _, size in inputs)
     options = f"size={total + _PAGE},nr_inodes={len(inputs) + 1},mode=0755"
     flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
     _mount("tmpfs", "/inputs", "tmpfs", flags, options)
     offset = 0
     for name, size in inputs:
-        end = offset + size
         with open(f"/inputs/{name}", "wb") as file:
-            while offset < end:
-                offset += os.sendfile(file.fileno(), spool, offset, end - offset)
+            copy_bytes(spool, offset, file.fileno(), size)
+        offset += size
         os.chmod(f"/inputs/{name}", 0o444)
     _mount(None, "/inputs", None, _MS_REMOUNT | _MS_RDONLY | flags, options)
     for name, _ in inputs:
-        # A file that is a mount point can be neither written, replaced, renamed nor removed.
         os.close(os.open(f"/work/{name}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444))
         _mount(f"/inputs/{name}", f"/work/{name}", None, _MS_BIND, None)
-    _detach("/inputs")
 
 
 def seal_proc() -> None:

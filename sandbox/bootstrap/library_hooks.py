@@ -1,4 +1,4 @@
-"""What is done to numpy and matplotlib at the moment a program imports them, and never if it doesn't.
+"""What is done to numpy and matplotlib before a program uses them: at once where they are warm, else at their import.
 
 numpy: every source of randomness starts from the run's seed, also generators made without one.
 matplotlib: a figure that was saved is remembered, so that the unsaved ones can be captured at the end.
@@ -45,6 +45,12 @@ class LibraryHooks(importlib.abc.MetaPathFinder):
         spec.loader.exec_module = execute_then_act  # type: ignore[method-assign]
         return spec
 
+    def act_on_warm(self) -> None:
+        """Act on what was imported before."""
+        for name, action in self._actions.items():
+            if name in sys.modules:
+                action(sys.modules[name])
+
     def _seed_numpy(self, numpy_random: Any) -> None:
         numpy_random.seed(self._seed)
         # A generator made without a seed asks this for its entropy.
@@ -82,6 +88,7 @@ class LibraryHooks(importlib.abc.MetaPathFinder):
 def install(seed: int) -> LibraryHooks:
     """Put the hooks in front of the import system."""
     hooks = LibraryHooks(seed)
+    hooks.act_on_warm()
     sys.meta_path.insert(0, hooks)
     return hooks
 

@@ -74,6 +74,12 @@ class Runner(Protocol):
     enforced_by: Mapping[LimitKind.ValueType, str]
     """By which means each limit holds on this machine; a limit that nothing holds is absent."""
 
+    def warm_up(self) -> None:
+        """Begin to make sandboxes ahead of time."""
+
+    async def close(self) -> None:
+        """End and remove what was made ahead of time."""
+
     def start(self, program: Program) -> AbstractAsyncContextManager[Run]:
         """Start a program; leaving the context kills whatever is left of it and removes every trace.
 

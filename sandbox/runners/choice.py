@@ -7,40 +7,44 @@ from typing import Literal
 from sandbox import probe
 from sandbox.cgroups import Hierarchy
 from sandbox.policy import Policy
-from sandbox.runners import bubblewrap, runsc
+from sandbox.runners import namespaces, runsc
 from sandbox.runners.base import Runner
 from sandbox.runtime import Runtime
 from sandbox.uids import UidPool
 from servers.kit.errors import NotReady
 
-Wanted = Literal["auto", "bubblewrap", "runsc"]
+Wanted = Literal["auto", "namespaces", "runsc"]
 
 
 async def choose(
-    wanted: Wanted, policy: Policy, runtime: Runtime, hierarchy: Hierarchy | None, uids: UidPool
+    wanted: Wanted, policy: Policy, runtime: Runtime, hierarchy: Hierarchy | None, uids: UidPool, warm_count: int
 ) -> Runner:
     """Return a runner in which a program was really confined.
 
     Args:
-      wanted: one by name, or "auto" for bubblewrap where it holds, else runsc.
+      wanted: one by name, or "auto" for namespaces where they hold, else runsc.
+      warm_count: how many sandboxes it keeps ready.
     Raises:
       NotReady: none holds; the message says what each lacks.
     """
     lacking = []
-    if wanted in ("auto", "bubblewrap"):
+    if wanted in ("auto", "namespaces"):
         try:
-            first = await bubblewrap.find(policy, runtime, hierarchy, uids)
-            await probe.prove(first, policy)
+            return await _proven(await namespaces.find(policy, runtime, hierarchy, uids, warm_count), policy)
         except NotReady as missing:
             lacking.append(missing.message)
-        else:
-            return first
     if wanted in ("auto", "runsc"):
         try:
-            second = await runsc.find(policy, runtime, hierarchy)
-            await probe.prove(second, policy)
+            return await _proven(await runsc.find(policy, runtime, hierarchy), policy)
         except NotReady as missing:
             lacking.append(missing.message)
-        else:
-            return second
     raise NotReady("; or ".join(lacking))
+
+
+async def _proven(runner: Runner, policy: Policy) -> Runner:
+    try:
+        await probe.prove(runner, policy)
+    except BaseException:
+        await runner.close()
+        raise
+    return runner

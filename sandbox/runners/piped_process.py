@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import subprocess
 import time
 from collections.abc import AsyncIterator, Sequence
 
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, OutputChunk, OutputStream
 from sandbox.cgroups import Group
-
-_READ_BYTES = 65536
+from sandbox.runners.output_pipes import OutputPipes
 
 
 class PipedProcess:
@@ -20,9 +18,8 @@ class PipedProcess:
 
     def __init__(self, command: Sequence[str], output_limit_bytes: int, group: Group | None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._left = output_limit_bytes
+        self._outputs = OutputPipes(output_limit_bytes, lambda: self.kill(LimitKind.LIMIT_KIND_OUTPUT))
         self._group = group
-        self._chunks: asyncio.Queue[OutputChunk | None] = asyncio.Queue()  # holds at most the output limit
         self._dead = asyncio.Event()
         self.stopped_by: LimitKind.ValueType | None = None
         self.wall_s = 0.0
@@ -43,13 +40,8 @@ class PipedProcess:
         self._started_at = time.monotonic()
         self._process.stdin.write(b"\n")
         self._process.stdin.close()
-        self._streams = {
-            self._process.stdout.fileno(): OutputStream.OUTPUT_STREAM_STDOUT,
-            self._process.stderr.fileno(): OutputStream.OUTPUT_STREAM_STDERR,
-        }
-        for fd in self._streams:
-            os.set_blocking(fd, False)
-            self._loop.add_reader(fd, self._read, fd)
+        self._outputs.read(self._process.stdout.fileno(), OutputStream.OUTPUT_STREAM_STDOUT)
+        self._outputs.read(self._process.stderr.fileno(), OutputStream.OUTPUT_STREAM_STDERR)
         self._pidfd = os.pidfd_open(self._process.pid)
         self._loop.add_reader(self._pidfd, self._ended)
         self._timer: asyncio.TimerHandle | None = None
@@ -69,10 +61,9 @@ class PipedProcess:
         # An attached gVisor sandbox dies with its launcher.
         self._process.kill()
 
-    async def output(self) -> AsyncIterator[OutputChunk]:
+    def output(self) -> AsyncIterator[OutputChunk]:
         """Yield what is written, until the launcher is dead."""
-        while (chunk := await self._chunks.get()) is not None:
-            yield chunk
+        return self._outputs.chunks()
 
     async def died(self) -> int:
         """Return the launcher's exit code, once it is dead."""
@@ -89,36 +80,10 @@ class PipedProcess:
             assert stream is not None
             stream.close()
 
-    def _read(self, fd: int) -> None:
-        try:
-            data = os.read(fd, _READ_BYTES)
-        except BlockingIOError:
-            return
-        if not data:
-            self._loop.remove_reader(fd)
-            self._streams.pop(fd, None)
-            return
-        kept = data[: self._left]
-        self._left -= len(kept)
-        if kept:
-            self._chunks.put_nowait(OutputChunk(stream=self._streams[fd], data=kept))
-        if len(kept) < len(data):
-            self.kill(LimitKind.LIMIT_KIND_OUTPUT)
-
     def _ended(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._process.wait()
         self.wall_s = time.monotonic() - self._started_at
-        for fd in tuple(self._streams):
-            while fd in self._streams and _has_data(fd):
-                self._read(fd)
-            if fd in self._streams:
-                self._loop.remove_reader(fd)
-                del self._streams[fd]
-        self._chunks.put_nowait(None)
+        self._outputs.finish()
         self._dead.set()
-
-
-def _has_data(fd: int) -> bool:
-    return bool(select.select([fd], [], [], 0)[0])

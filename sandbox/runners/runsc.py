@@ -66,6 +66,12 @@ class Runsc:
             self._flags.append("--rootless")
         self.enforced_by: Mapping[LimitKind.ValueType, str] = _enforced_by(hierarchy)
 
+    def warm_up(self) -> None:
+        """See `Runner.warm_up`: this runner makes each sandbox when it is wanted."""
+
+    async def close(self) -> None:
+        """See `Runner.close`: nothing is kept."""
+
     @asynccontextmanager
     async def start(self, program: Program) -> AsyncIterator[RunscRun]:
         """Start a program in a sandbox of its own; see `Runner.start`."""
@@ -118,7 +124,6 @@ class Runsc:
         }
 
     def _config(self, folder: Path, program: Program) -> dict[str, Any]:
-        environment = {**self._policy.environment, "PYTHONHASHSEED": str(program.seed)}
         rlimits = {
             **self._policy.rlimits,
             "RLIMIT_AS": program.limits.memory_mib * MIB + _ADDRESS_SPACE_SLACK,
@@ -131,7 +136,7 @@ class Runsc:
                 "terminal": False,
                 "user": {"uid": 0, "gid": 0},
                 "args": ["/runtime/bin/python", "-s", "-P", "-B", "-u", "-c", _START],
-                "env": [f"{name}={value}" for name, value in environment.items()],
+                "env": [f"{name}={value}" for name, value in self._policy.environment.items()],
                 "cwd": "/",
                 "capabilities": capabilities,
                 # Set from outside: gVisor's setrlimit refuses half of them.

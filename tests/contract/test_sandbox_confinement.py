@@ -1,4 +1,4 @@
-"""What a program can't exceed, see or change: real server, real bubblewrap."""
+"""What a program can't exceed, see or change: real server, real namespaces."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_a_program_sees_nothing_of_the_host(client):
         "print(sorted(int(name) for name in os.listdir('/proc/self/fd')))\n"
         "for name in ('1/environ', '1/mem', '1/maps', 'cmdline', 'kallsyms', 'keys', 'kmsg'):\n"
         "    try:\n"
-        "        print('read', name, open('/proc/' + name, 'rb').read(1))\n"
+        "        if open('/proc/' + name, 'rb').read(1): print('read', name)\n"
         "    except PermissionError:\n"
         "        pass\n"
     )
@@ -150,7 +150,8 @@ async def test_a_program_sees_nothing_of_the_host(client):
     assert "LOUPE_HOME" not in lines[1]
     assert lines[2] == "False"
     assert lines[3] == (
-        "['bin', 'box', 'dev', 'etc', 'inputs', 'lib', 'lib64', 'loupe', 'proc', 'runtime', 'tmp', 'usr', 'work'] "
+        "['bin', 'box', 'dev', 'etc', 'inputs', 'lib', 'lib64', 'loupe', 'proc', 'program', 'runtime', 'tmp', 'usr', "
+        "'work'] "
         "['alternatives', 'group', 'hosts', 'ld.so.cache', 'nsswitch.conf', 'passwd'] loupe 1000"
     )
     # stdin, stdout, stderr, the report, and the listing itself

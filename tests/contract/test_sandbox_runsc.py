@@ -159,10 +159,10 @@ async def test_a_machine_with_runsc_alone_gets_it_and_one_with_neither_is_told_b
 ):
     (tmp_path / "runsc").symlink_to("/usr/bin/runsc")
     monkeypatch.setenv("PATH", str(tmp_path))
-    chosen = await choice.choose("auto", POLICY, built, cgroups.find(), UIDS)
+    chosen = await choice.choose("auto", POLICY, built, cgroups.find(), UIDS, 0)
     assert chosen.name == "runsc"
     with pytest.raises(NotReady, match="apt-get install bubblewrap"):
-        await choice.choose("bubblewrap", POLICY, built, cgroups.find(), UIDS)
+        await choice.choose("namespaces", POLICY, built, cgroups.find(), UIDS, 0)
     (tmp_path / "runsc").unlink()
     with pytest.raises(NotReady, match=r"apt-get install bubblewrap.*; or .*apt-get install runsc"):
-        await choice.choose("auto", POLICY, built, cgroups.find(), UIDS)
+        await choice.choose("auto", POLICY, built, cgroups.find(), UIDS, 0)

