@@ -34,7 +34,7 @@ def main() -> int:
         parser.error(f"no such kind: {', '.join(unknown)}")
     results = []
     for kind in given.kinds or KINDS:
-        for seed in _seeds(given.seeds):
+        for seed in seeds_of(given.seeds):
             result, figures = read(kind, seed)
             results.append(result)
             if given.out:
@@ -54,7 +54,9 @@ def read(kind: str, seed: int) -> tuple[Result, list[figure_pb2.Figure]]:
     return Result(specimen, tuple(score(specimen, figures)), cpu_s), figures
 
 
-def _seeds(text: str) -> list[int]:
+def seeds_of(text: str) -> list[int]:
+    """Return the seeds that "0-9" or "3,5,8" names."""
+    """Return the seeds of "0-9" or "3,5,8"."""
     seeds: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -14,7 +14,7 @@ from loupe.type.v1 import figure_pb2
 Rgb = NDArray[np.uint8]
 ScaleKind = Literal["category", "linear", "log", "date"]
 
-TABLE = "table"
+TABLE: Literal["table"] = "table"
 """The kind of a table, beside the contract's chart types."""
 
 BOX_SERIES = ("lower whisker", "lower quartile", "median", "upper quartile", "upper whisker")
