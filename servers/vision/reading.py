@@ -13,6 +13,7 @@ from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.caption import describe
 from servers.vision.charts.reader import examine
 from servers.vision.description import describe_image
+from servers.vision.fidelity.confidence import weigh_cells
 from servers.vision.fidelity.judge import judge
 from servers.vision.geometry import box_of
 from servers.vision.identify import number_figures
@@ -33,6 +34,15 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
     Raises:
       NotReady: the recognition data is not installed.
     """
+    answer = read_unjudged(rgb)
+    for figure in answer.figures:
+        weigh_cells(figure.table)
+        judge(figure)
+    return answer
+
+
+def read_unjudged(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
+    """Return what the image shows, its figures without verdict and final confidences. Raises as `read_image`."""
     height, width = rgb.shape[:2]
     factor = math.sqrt(max(1.0, width * height / _WORKING_PX))
     work = rgb
@@ -56,6 +66,4 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
         answer.reasons.extend(charts.reasons)
     if factor > 1:
         rescale(answer, width / work.shape[1], height / work.shape[0])
-    for figure in answer.figures:
-        judge(figure)
     return answer

@@ -7,7 +7,7 @@ import numpy as np
 from loupe.type.v1 import figure_pb2
 from servers.kit.errors import InvalidField
 from servers.vision.charts.calibration import fit_axis
-from servers.vision.dates import date_parts, printed_date
+from servers.vision.dates import DateStyle, date_parts, printed_date
 from servers.vision.measuring import MEASURED, Scale, entries, number_at, place_of
 
 # As when the picture is read: label centres are off by a share of the letter height.
@@ -53,7 +53,12 @@ def label_at(axis: figure_pb2.Axis, number: float, like: str) -> str:
     if not is_moment or not _FIRST_S <= number < _LAST_S:
         return f"{number:g}"
     known = next(iter(date_parts(like)), None)
-    return printed_date(number, known.precision if known else "day", named_months=known.has_name if known else False)
+    if known is None:
+        return printed_date(number, "day")
+    style: DateStyle = "names" if known.has_name else "figures"
+    if known.has_name and f"{known.year}" not in like:
+        style = "short years"
+    return printed_date(number, known.precision, style=style)
 
 
 def is_on_line(axis: figure_pb2.Axis, tick: figure_pb2.Tick) -> bool:

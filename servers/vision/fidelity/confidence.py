@@ -1,38 +1,127 @@
-"""The probability that a value is within 5 % of the truth."""
+"""The probability that a value is within 5 % of the truth: a sum of what speaks for it, through a logistic curve.
+
+The weights were fitted to readings of drawn charts whose numbers are known (`python -m tests.specimens.calibrate`).
+Those of what speaks for a value are never negative: more of it never makes the value less probable.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.fidelity.evidence import Agreement, Evidence
 from servers.vision.measuring import values_of
 
+WEIGHTS = Path(__file__).with_name("weights.json")
+CONSTANT = ("any ", "kind ", "how ", "guess")
+"""How the names of terms begin that say what a value is, not what speaks for it; their weights may be negative."""
+LEAST, MOST = 0.01, 0.995
+"""Nothing that was read is quite wrong or quite sure."""
+_LARGE_LETTERS_PX = 14.0
+_MANY_TICKS = 5
+_OWN_PX = 0.5
+"""Edges of marks are known to about half a pixel, however well the axis is."""
+_FAMILIES = {
+    "bars": (1, 2, 3, 4),
+    "stacked bars": (5, 6),
+    "lines": (7,),
+    "areas": (8,),
+    "stacked areas": (9,),
+    "pies": (10, 11),
+    "points": (12,),
+    "histogram": (13,),
+    "boxes": (14,),
+}
+_FAMILY_OF = {kind: name for name, kinds in _FAMILIES.items() for kind in kinds}
 
-def weigh(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> None:
+
+def weigh(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> None:
     """Give each value of a chart its confidence; what a person gave is sure."""
     for one in evidence:
         value = one.entry.value
-        if not value.HasField("number"):
-            value.confidence = 0.0
-        elif value.origin == figure_pb2.ORIGIN_CORRECTED:
+        if value.origin == figure_pb2.ORIGIN_CORRECTED:
             value.confidence = 1.0
         else:
-            value.confidence = _probability(one)
+            value.confidence = probability(terms(figure, one)) if value.HasField("number") else 0.0
+
+
+def weigh_cells(table: figure_pb2.Table) -> None:
+    """Turn the certainty of recognition, which reading gave each cell, into its confidence. Not to be done twice."""
+    for cell in table.cells:
+        cell.value.confidence = probability(cell_terms(cell))
 
 
 def expected_share(figure: figure_pb2.Figure) -> float:
-    """Return how many of a figure's numbers should be right, 0 to 1; 1 for a figure without any."""
+    """Return how many of a figure's values should be right, 0 to 1; 1 for a figure without any."""
     confidences = [value.confidence for value in values_of(figure) if value.HasField("number")]
     return sum(confidences) / len(confidences) if confidences else 1.0
 
 
-def _probability(one: Evidence) -> float:
+def probability(features: Mapping[str, float]) -> float:
+    """Return the probability that these terms make."""
+    weights = _weights()
+    total = sum(weights.get(name, 0.0) * amount for name, amount in features.items())
+    return min(MOST, max(LEAST, 1.0 / (1.0 + math.exp(-total))))
+
+
+def terms(figure: figure_pb2.Figure, one: Evidence) -> dict[str, float]:
+    """Return what speaks for a value of a chart, each between 0 and 1, with the constant terms of its kind."""
     value = one.entry.value
-    if value.origin == figure_pb2.ORIGIN_PRINTED:
-        return {Agreement.AGREES: 0.985, Agreement.UNCHECKED: 0.95, Agreement.DISAGREES: 0.4}[one.agreement]
-    if one.slack_px is None:
-        return 0.9 if value.origin == figure_pb2.ORIGIN_INTERPOLATED else 0.4
-    sigma = math.hypot(0.5, one.residual_px)
-    return min(0.98, math.erf(one.slack_px / (sigma * math.sqrt(2))))
+    how = _how(one)
+    found = {
+        "any value": 1.0,
+        f"kind {_FAMILY_OF.get(figure.chart.type, 'unknown')}": 1.0,
+        f"how {how}": 1.0,
+        "structure": figure.confidence,
+        "series named": float(bool(one.entry.series.name) or len(figure.chart.series) == 1),
+        "point labelled": float(one.entry.point.HasField("label_box") or one.entry.point.HasField("x")),
+        "letters": min(1.0, _letter_px(one) / _LARGE_LETTERS_PX),
+        "labels agree": one.agreeing,
+    }
+    if how == "measured" and one.slack_px is not None:
+        sigmas = one.slack_px / math.hypot(_OWN_PX, one.residual_px)
+        found |= {f"within {reach} sigma": min(1.0, sigmas / reach) for reach in (1, 3, 10)}
+        found["ticks"] = min(_MANY_TICKS, one.tick_count) / _MANY_TICKS
+    if value.origin == figure_pb2.ORIGIN_GUESSED:
+        found = {"guess": 1.0}
+    return found
+
+
+def cell_terms(cell: figure_pb2.Cell) -> dict[str, float]:
+    """Return what speaks for a cell, before its confidence is anything but the certainty of recognition."""
+    sure = min(max(cell.value.confidence, 0.0), 1.0)
+    what = "number" if cell.value.HasField("number") else "words"
+    found = {f"any cell of {what}": 1.0}
+    return found | {f"recognised over {part}": max(0.0, sure - part) / (1 - part) for part in (0.0, 0.5, 0.8, 0.9)}
+
+
+def _how(one: Evidence) -> str:
+    if one.entry.value.origin == figure_pb2.ORIGIN_PRINTED:
+        return {
+            Agreement.AGREES: "printed, mark agrees",
+            Agreement.UNCHECKED: "printed",
+            Agreement.DISAGREES: "printed, mark disagrees",
+        }[one.agreement]
+    if one.agreement is Agreement.DISAGREES:
+        return "measured, print disagrees"
+    return "measured" if one.slack_px is not None else "measured without axis"
+
+
+def _letter_px(one: Evidence) -> float:
+    """Return the height of the lettering at a value, 0 where none was read."""
+    point = one.entry.point
+    if not point.HasField("label_box"):
+        return 0.0
+    box = point.label_box
+    # Turned labels are higher than wide.
+    return min(box.y_max - box.y_min, box.x_max - box.x_min)
+
+
+@cache
+def _weights() -> Mapping[str, float]:
+    weights: Mapping[str, float] = json.loads(WEIGHTS.read_text(encoding="utf8"))["weights"]
+    return weights

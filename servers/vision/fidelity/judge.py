@@ -46,7 +46,7 @@ def _doubts(figure: figure_pb2.Figure) -> Iterator[figure_pb2.FidelityReason]:
     if not figure.HasField("chart"):
         return
     evidence = evidence_of(figure.chart)
-    weigh(figure.chart, evidence)
+    weigh(figure, evidence)
     yield from axes.doubts(figure.chart, evidence)
     yield from labels.doubts(figure.chart, evidence)
     yield from parts.doubts(figure.chart, evidence)

@@ -1,0 +1,166 @@
+"""Fits the weights of confidence: `python -m tests.specimens.calibrate [KIND...] --seeds 1000-1019 --check 2000-2009`.
+
+Readings of drawn figures are turned into (what speaks for a value, whether it is right), a logistic curve is fitted to
+those of --seeds, and the weights are written to servers/vision/fidelity/weights.json. Then how far confidence and
+verdicts can be trusted is printed for the readings of --check, which took no part. With --keep FILE readings are stored
+there and taken from there, so that only new ones are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from servers.vision.fidelity.confidence import CONSTANT, LEAST, MOST, WEIGHTS, cell_terms, terms
+from servers.vision.fidelity.evidence import evidence_of
+from servers.vision.fidelity.judge import LEAST_EXPECTED
+from servers.vision.reading import read_unjudged
+from tests.specimens import KINDS, draw
+from tests.specimens.__main__ import seeds_of
+from tests.specimens.outcome import WITHIN
+from tests.specimens.score import score
+
+_RIDGE = 0.5
+"""Pulls weights to zero that few readings speak for."""
+_MOST_OF_A_FIGURE = 20
+"""Values that a figure may count for: they are often right or wrong together."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value that was read."""
+
+    kind: str
+    seed: int
+    figure: str
+    terms: Mapping[str, float]
+    is_right: bool
+
+
+def main() -> int:
+    """Fit and tell."""
+    parser = argparse.ArgumentParser(prog="python -m tests.specimens.calibrate", description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help="default: all")
+    parser.add_argument("--seeds", default="1000-1019")
+    parser.add_argument("--check", default="2000-2009")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--dry", action="store_true", help="write no weights")
+    given = parser.parse_args()
+    kinds = given.kinds or list(KINDS)
+    fitted = rows(kinds, seeds_of(given.seeds), given.keep)
+    weights = fit(fitted)
+    if not given.dry:
+        made = {
+            "made_by": "python -m tests.specimens.calibrate",
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "kinds": kinds,
+            "seeds": given.seeds,
+            "values": len(fitted),
+            "weights": {name: round(weight, 3) for name, weight in weights.items()},
+        }
+        WEIGHTS.write_text(json.dumps(made, indent=1) + "\n", encoding="utf8")
+    sys.stdout.write(told(rows(kinds, seeds_of(given.check), given.keep), weights) + "\n")
+    return 0
+
+
+def rows(kinds: Sequence[str], seeds: Sequence[int], keep: Path | None) -> list[Row]:
+    """Return a row for each value read from these specimens, from the kept ones where they are."""
+    kept: dict[tuple[str, int], list[Row]] = {}
+    if keep is not None and keep.exists():
+        with keep.open(encoding="utf8") as file:
+            for line in file:
+                entry = json.loads(line)
+                kept[entry["kind"], entry["seed"]] = [Row(**row) for row in entry["rows"]]
+    found = []
+    for kind in kinds:
+        for seed in seeds:
+            if (kind, seed) not in kept:
+                kept[kind, seed] = list(_read(kind, seed))
+                if keep is not None:
+                    with keep.open("a", encoding="utf8") as file:
+                        entry = {"kind": kind, "seed": seed, "rows": [asdict(row) for row in kept[kind, seed]]}
+                        file.write(json.dumps(entry) + "\n")
+            found += kept[kind, seed]
+    return found
+
+
+def _read(kind: str, seed: int) -> Iterator[Row]:
+    specimen = draw(kind, seed)
+    figures = list(read_unjudged(specimen.rgb).figures)
+    known: dict[str, tuple[str, dict[str, float]]] = {}
+    for figure in figures:
+        for one in evidence_of(figure.chart):
+            known[one.entry.value.value_id] = (figure.figure_id, terms(figure, one))
+        for cell in figure.table.cells:
+            known[cell.value.value_id] = (figure.figure_id, cell_terms(cell))
+    for scored in score(specimen, figures):
+        for value in scored.values:
+            if value.value_id in known:
+                name, found = known[value.value_id]
+                yield Row(kind, seed, name, found, value.is_right if value.true == 0 else value.error <= WITHIN)
+
+
+def fit(found: Sequence[Row]) -> dict[str, float]:
+    """Return the weights under which the rows are likeliest; only constant terms may be negative."""
+    names = sorted({name for row in found for name in row.terms})
+    matrix = _matrix(found, names)
+    right = np.array([row.is_right for row in found], dtype=np.float64)
+    share = _figure_shares(found)
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total = matrix @ weights
+        likelihood = np.logaddexp(0.0, total) - right * total
+        slope = matrix.T @ (share * (1 / (1 + np.exp(-total)) - right)) + _RIDGE * weights
+        return float(share @ likelihood + 0.5 * _RIDGE * weights @ weights), slope
+
+    bounds = [(None, None) if name.startswith(CONSTANT) else (0.0, None) for name in names]
+    best = minimize(loss, np.zeros(len(names)), jac=True, bounds=bounds, method="L-BFGS-B")
+    return dict(zip(names, map(float, best.x), strict=True))
+
+
+def _matrix(found: Sequence[Row], names: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([[row.terms.get(name, 0.0) for name in names] for row in found])
+
+
+def _figure_shares(found: Sequence[Row]) -> NDArray[np.float64]:
+    keys = [(row.kind, row.seed, row.figure) for row in found]
+    counts = Counter(keys)
+    return np.array([min(1.0, _MOST_OF_A_FIGURE / counts[key]) for key in keys])
+
+
+def told(found: Sequence[Row], weights: Mapping[str, float]) -> str:
+    """Return the reliability table: bins of confidence against how many values in them were right."""
+    names = list(weights)
+    total = _matrix(found, names) @ np.array([weights[name] for name in names])
+    confidence = np.clip(1 / (1 + np.exp(-total)), LEAST, MOST)
+    right = np.array([row.is_right for row in found])
+    lines = [f"{'confidence':<14}{'values':>8}{'mean':>8}{'right':>8}"]
+    edges = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99, 1.0)
+    for low, high in itertools.pairwise(edges):
+        inside = (confidence >= low) & (confidence < high)
+        if inside.any():
+            means = f"{confidence[inside].mean():>8.3f}{right[inside].mean():>8.3f}"
+            lines.append(f"{low:.2f} to {high:.2f}  {inside.sum():>8}{means}")
+    keys = np.array([f"{row.kind} {row.seed} {row.figure}" for row in found])
+    passed = np.zeros(len(found), dtype=bool)
+    for key in set(keys):
+        inside = keys == key
+        passed[inside] = confidence[inside].mean() >= LEAST_EXPECTED
+    sure = f"{passed.mean():.0%} of the values read, {right[passed].mean():.1%} of them right"
+    lines.append(f"in figures of {LEAST_EXPECTED} or more: {sure}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
