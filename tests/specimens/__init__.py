@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.specimens import areas, bars, distributions, lines, mixed, pies, points, tables
+from tests.specimens import areas, bars, distributions, lines, mixed, pies, points, publishers, tables
 from tests.specimens.degrade import degrade
 from tests.specimens.truth import Specimen, TrueFigure
 
@@ -25,6 +25,7 @@ _DRAWINGS = {
     **points.KINDS,
     **distributions.KINDS,
     **mixed.KINDS,
+    **publishers.KINDS,
     **tables.KINDS,
 }
 KINDS: tuple[str, ...] = tuple(_DRAWINGS)

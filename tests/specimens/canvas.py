@@ -122,8 +122,9 @@ def name_categories(axes: Axes, look: Look, names: Sequence[str], rng: Random, s
         if rng.random() < 0.06:
             turn(axes, 45)
         return
-    wrapped = [textwrap.fill(name, max(6, int(slot_in * 0.92 / (em_in * 0.56)))) for name in names]
-    fits = max(len(part) for name in wrapped for part in name.split("\n")) * em_in * 0.56 <= slot_in * 0.95
+    room = int(slot_in * 0.92 / (em_in * 0.56))
+    wrapped = [textwrap.fill(name, max(6, room), break_long_words=False) for name in names]
+    fits = max(len(part) for name in wrapped for part in name.split("\n")) <= room
     if fits and rng.random() < 0.5:
         axes.set_xticks(places, wrapped)
         return

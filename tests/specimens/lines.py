@@ -163,7 +163,10 @@ def name_ends(axes: Axes, look: Look, heads: list[str], ends: list[tuple[float, 
     for index in order:
         x, y = ends[index]
         at = max(y, at + line_high)
-        axes.annotate(heads[index], (x, at), (6, 0), textcoords="offset points", va="center", color=look.color(index),
+        color = look.color(index)
+        if abs(style.brightness(color) - style.brightness(look.plot)) < 60:
+            color = look.ink
+        axes.annotate(heads[index], (x, at), (6, 0), textcoords="offset points", va="center", color=color,
                       annotation_clip=False)  # fmt: skip
     axes.set_ylim(low, high)
 

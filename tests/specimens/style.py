@@ -219,5 +219,10 @@ def _width(rng: Random) -> int:
 
 def readable_on(color: str) -> str:
     """Return black or white, whichever can be read on "#rrggbb"."""
+    return "#000000" if brightness(color) > 140 else "#ffffff"
+
+
+def brightness(color: str) -> float:
+    """Return the luma of "#rrggbb", 0 to 255."""
     red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"
+    return 0.299 * red + 0.587 * green + 0.114 * blue

@@ -12,6 +12,7 @@ from tests.specimens.truth import TABLE, TrueCell, TrueFigure, TrueTable
 from tests.specimens.typesetting import Rules, TableLook, typeset
 
 _RULES: tuple[Rules, ...] = ("rows", "head", "none", "all")
+_QUIET: tuple[Rules, ...] = ("none", "none", "rows")
 Printed = tuple[str, float | None]
 """A cell's text and its number."""
 
@@ -204,7 +205,7 @@ def _zebra(rng: Random) -> Drawing:
             ("#70ad47", "#ffffff", "#e2efda"),
         )
     )
-    rules = rng.choice(("none", "none", "rows"))
+    rules = rng.choice(_QUIET)
     return _drawing(
         _usual(rng),
         replace(_web_look(rng), rules=rules, head_fill=head, head_ink=ink, stripe_fill=stripe, rule_color="#dddddd"),
@@ -252,7 +253,7 @@ def _financial(rng: Random) -> Drawing:
     look = replace(
         rng.choice((_web_look, _page_look))(rng),
         number_align="right",
-        rules=_RULES[rng.randrange(len(_RULES))],
+        rules=rng.choice(_RULES),
         em_px=rng.uniform(13, 22),
         stripe_fill=rng.choice(("", "", "#e6f2ff")),
     )
