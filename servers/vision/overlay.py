@@ -8,45 +8,59 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from loupe.type.v1.figure_pb2 import (
+    AXIS_DIMENSION_X,
+    AXIS_SCALE_CATEGORY,
+    FIDELITY_PASS,
+    FIDELITY_UNSPECIFIED,
+    ORIGIN_CORRECTED,
     ORIGIN_GUESSED,
     ORIGIN_INTERPOLATED,
     ORIGIN_PRINTED,
     Axis,
     Chart,
+    Fidelity,
     Figure,
     Origin,
     Table,
     Value,
 )
 from servers.vision.geometry import PixelBox, box_of
+from servers.vision.measuring import Scale, entries
+from servers.vision.pen import Pen, Rgb
 from servers.vision.rescale import rescale
-
-Rgb = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 # Okabe and Ito's palette, told apart by colour-blind eyes too.
 COLOURS: dict[Origin.ValueType, Rgb] = {
     ORIGIN_PRINTED: (0, 158, 115),
     ORIGIN_INTERPOLATED: (0, 114, 178),
     ORIGIN_GUESSED: (213, 94, 0),
+    ORIGIN_CORRECTED: (0, 0, 0),
 }
 FRAME: Rgb = (204, 121, 167)
 AXIS: Rgb = (120, 120, 120)
-_LABEL_PX = 10
+DOUBT: Rgb = COLOURS[ORIGIN_GUESSED]
 _SURE = 0.8
-_TICK_PX = 4
+_TICK_PX = 5
+_OFF_PX = 3.0
+"""A tick this far from its axis's line is one that the line does not rest on."""
+_SWATCH_PX = 7
+_MOST_REASONS = 6
 _LARGEST_PX = 8_000_000
 
 
 def draw_overlay(rgb: NDArray[np.uint8], figures: Iterable[Figure]) -> bytes:
-    """Return the image, uint8 [h, w, 3], as PNG with a box around everything that was read.
+    """Return the image, uint8 [h, w, 3], as PNG of the same size with a box around everything that was read.
 
-    Green is printed, blue is measured against an axis, orange is guessed; a doubtful value has a thinner box. Figures
-    are framed in pink. The picture is faded a little, so that evidence stands out; a very large one is made smaller.
+    Green is printed, blue is measured against an axis, orange is guessed, black was given by a person; a doubtful value
+    has a thinner box, and a question mark where a reason names it. A short bar shows where a mark was measured. Each
+    tick of a measuring axis bears its index and number, orange where the axis's line misses it. Names of series carry
+    their colour. Figures are framed in pink, with the verdict and, where there is room beside the frame, the reasons.
+    The picture is faded a little, so that evidence stands out; a very large one is made smaller.
     """
+    figures = list(figures)
     height, width = rgb.shape[:2]
     shrink = math.sqrt(_LARGEST_PX / max(_LARGEST_PX, width * height))
     if shrink < 1:
@@ -55,17 +69,16 @@ def draw_overlay(rgb: NDArray[np.uint8], figures: Iterable[Figure]) -> bytes:
         figures = [_rescaled(figure, size[0] / width, size[1] / height) for figure in figures]
     faded = (rgb.astype(np.uint16) * 3 // 4 + 64).clip(0, 255).astype(np.uint8)
     picture = Image.fromarray(faded)
-    draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(_LABEL_PX)
+    pen = Pen(picture)
     for figure in figures:
-        frame = box_of(figure.box)
-        _box(draw, frame, FRAME, 1)
-        draw.text((frame.x_min + 3, frame.y_min + 2), figure.figure_id, FRAME, font)
+        pen.box(box_of(figure.box), FRAME)
+        doubted = {value_id for reason in figure.reasons for value_id in reason.value_ids}
         if figure.HasField("chart"):
-            for axis in figure.chart.axes:
-                _axis(draw, axis)
-        for value, box in _values(figure):
-            _value(draw, font, value, box)
+            _chart(pen, figure.chart, doubted)
+        else:
+            _table(pen, figure.table, doubted)
+    for figure in figures:
+        _verdict(pen, figure, [box_of(other.box) for other in figures if other is not figure])
     data = BytesIO()
     picture.save(data, "PNG", optimize=False)
     return data.getvalue()
@@ -78,50 +91,126 @@ def _rescaled(figure: Figure, x_factor: float, y_factor: float) -> Figure:
     return copy
 
 
-def _values(figure: Figure) -> Iterator[tuple[Value, PixelBox]]:
-    if figure.HasField("chart"):
-        yield from _chart_values(figure.chart)
-    else:
-        yield from _table_values(figure.table)
+def _verdict(pen: Pen, figure: Figure, others: list[PixelBox]) -> None:
+    """Write verdict and reasons below or above the frame where there is room, else the verdict alone in its corner."""
+    frame = box_of(figure.box)
+    told = figure.figure_id
+    if figure.fidelity != FIDELITY_UNSPECIFIED:
+        told += f" {Fidelity.Name(figure.fidelity).removeprefix('FIDELITY_')}"
+    colour = FRAME if figure.fidelity in (FIDELITY_PASS, FIDELITY_UNSPECIFIED) else DOUBT
+    reasons = [" ".join(reason.message.split()) for reason in figure.reasons[:_MOST_REASONS]]
+    for lines in ([told, *reasons], [told]):
+        width, height = pen.size_of(lines)
+        for top in (frame.y_max + 1, frame.y_min - height - 2):
+            left = max(0.0, min(frame.x_min, pen.width_px - width))
+            place = PixelBox(left, top, left + width, top + height)
+            inside = place.y_min >= 0 and place.y_max < pen.height_px and place.x_max <= pen.width_px
+            if inside and not any(place.intersection_area(other) for other in others):
+                pen.lines(place.x_min, place.y_min, lines, colour)
+                return
+    pen.text(frame.x_min + 3, frame.y_min + 2, told, colour)
 
 
-def _chart_values(chart: Chart) -> Iterator[tuple[Value, PixelBox]]:
+def _chart(pen: Pen, chart: Chart, doubted: set[str]) -> None:
+    for axis in chart.axes:
+        _axis(pen, axis, box_of(chart.plot_area))
     for series in chart.series:
+        if series.HasField("name_box"):
+            _name(pen, box_of(series.name_box), (series.color.red, series.color.green, series.color.blue))
         for point in series.points:
-            if point.HasField("mark_box"):
-                yield point.y, box_of(point.mark_box)
-            if point.y.HasField("box") and point.y.box != point.mark_box:
-                yield point.y, box_of(point.y.box)
+            if point.HasField("label_box"):
+                pen.box(box_of(point.label_box), AXIS)
+    for entry in entries(chart):
+        value, point = entry.value, entry.point
+        boxes = [box_of(value.box)] if value.HasField("box") else []
+        if entry.coordinate == "y" and point.HasField("mark_box") and point.mark_box != value.box:
+            boxes.insert(0, box_of(point.mark_box))
+        if entry.coordinate == "y" or value.origin in (ORIGIN_PRINTED, ORIGIN_CORRECTED):
+            for box in boxes:
+                _value(pen, value, box, doubted)
+        if value.HasField("position_px") and boxes:
+            _measured_at(pen, value, boxes[0], is_x=entry.dimension == AXIS_DIMENSION_X)
 
 
-def _table_values(table: Table) -> Iterator[tuple[Value, PixelBox]]:
+def _table(pen: Pen, table: Table, doubted: set[str]) -> None:
     for cell in table.cells:
         if cell.value.HasField("box"):
-            yield cell.value, box_of(cell.value.box)
+            box = box_of(cell.value.box)
+            _value(pen, cell.value, box, doubted)
+            if cell.row_span > 1 or cell.column_span > 1:
+                pen.text(box.x_max + 2, box.y_max - 8, f"{cell.row_span}x{cell.column_span}", AXIS)
 
 
-def _axis(draw: ImageDraw.ImageDraw, axis: Axis) -> None:
-    for tick in axis.ticks:
+def _axis(pen: Pen, axis: Axis, plot: PixelBox) -> None:
+    """Draw each tick's label and its place on the plot's edge; of a broken axis also the stretches."""
+    scale = Scale.of(axis)
+    is_x = axis.dimension == AXIS_DIMENSION_X
+    for index, tick in enumerate(axis.ticks):
         box = box_of(tick.box)
-        _box(draw, box, AXIS, 1)
-        # The tick itself, on the side of its label that the position allows.
-        if box.x_min <= tick.position_px <= box.x_max and not box.y_min <= tick.position_px <= box.y_max:
-            draw.line((tick.position_px, box.y_min - _TICK_PX, tick.position_px, box.y_min), AXIS)
-        elif box.y_min <= tick.position_px <= box.y_max:
-            draw.line((box.x_max, tick.position_px, box.x_max + _TICK_PX, tick.position_px), AXIS)
+        colour = AXIS
+        if tick.is_corrected:
+            colour = COLOURS[ORIGIN_CORRECTED]
+        elif scale is not None and tick.HasField("number"):
+            off = abs(scale.value(tick.position_px) - tick.number) / scale.worth(tick.position_px)
+            colour = DOUBT if off > _OFF_PX else AXIS
+        if tick.HasField("box"):
+            pen.box(box, colour)
+        at, edge = tick.position_px, _edge(box, plot, is_x=is_x)
+        if is_x:
+            pen.line(at, edge - _TICK_PX, at, edge + _TICK_PX, colour)
+        else:
+            pen.line(edge - _TICK_PX, at, edge + _TICK_PX, at, colour)
+        if axis.scale != AXIS_SCALE_CATEGORY and tick.HasField("number"):
+            told = f"{index}: {tick.number:g}"
+            if is_x:
+                pen.text(at + 2, edge - 12, told, colour)
+            else:
+                pen.text(edge + _TICK_PX + 1, at - 6, told, colour)
+    for stretch in scale.stretches if scale is not None and axis.segments else ():
+        edge = _edge(box_of(axis.ticks[0].box), plot, is_x=is_x) if axis.ticks else (plot.y_max if is_x else plot.x_min)
+        if is_x:
+            pen.line(stretch.from_px, edge, stretch.to_px, edge, AXIS, 3)
+        else:
+            pen.line(edge, stretch.from_px, edge, stretch.to_px, AXIS, 3)
 
 
-def _value(
-    draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, value: Value, box: PixelBox
-) -> None:
+def _edge(label: PixelBox, plot: PixelBox, *, is_x: bool) -> float:
+    """Return which edge of the plot a tick's label stands at."""
+    if is_x:
+        return plot.y_max if label.center_y > plot.center_y else plot.y_min
+    return plot.x_min if label.center_x < plot.center_x else plot.x_max
+
+
+def _name(pen: Pen, box: PixelBox, colour: Rgb) -> None:
+    pen.box(box.grown(1, 1), colour)
+    left, top = box.x_max + 3, box.center_y - _SWATCH_PX / 2
+    pen.fill(PixelBox(left, top, left + _SWATCH_PX, top + _SWATCH_PX), colour, AXIS)
+
+
+def _value(pen: Pen, value: Value, box: PixelBox, doubted: set[str]) -> None:
     colour = COLOURS.get(value.origin, COLOURS[ORIGIN_GUESSED])
-    _box(draw, box, colour, 2 if value.confidence >= _SURE else 1)
-    if value.HasField("number") and value.origin != ORIGIN_PRINTED:
-        draw.text((box.x_max + 2, box.y_min), f"{value.number:.4g}", colour, font)
+    pen.box(box, colour, 2 if value.confidence >= _SURE else 1)
+    told = ""
+    if value.origin == ORIGIN_CORRECTED:
+        told = value.printed or f"{value.number:.4g}"
+    elif value.HasField("number") and value.origin != ORIGIN_PRINTED:
+        told = f"{value.number:.4g}"
+    if value.value_id in doubted:
+        told, colour = f"{told}?", DOUBT
+    if told:
+        pen.text(box.x_max + 2, box.y_min, told, colour)
 
 
-def _box(draw: ImageDraw.ImageDraw, box: PixelBox, colour: Rgb, width: int) -> None:
-    """Outline a half-open box on its own outermost pixels."""
-    left, top = round(box.x_min), round(box.y_min)
-    right, bottom = max(left, round(box.x_max) - 1), max(top, round(box.y_max) - 1)
-    draw.rectangle((left, top, right, bottom), outline=colour, width=width)
+def _measured_at(pen: Pen, value: Value, box: PixelBox, *, is_x: bool) -> None:
+    """Draw where along the axis a mark was measured, and where its length begins if not at the axis's zero."""
+    for place in _places(value):
+        if is_x:
+            pen.line(place, box.y_min - 2, place, box.y_max + 2, COLOURS[ORIGIN_INTERPOLATED])
+        else:
+            pen.line(box.x_min - 2, place, box.x_max + 2, place, COLOURS[ORIGIN_INTERPOLATED])
+
+
+def _places(value: Value) -> Iterator[float]:
+    yield value.position_px
+    if value.HasField("base_px"):
+        yield value.base_px

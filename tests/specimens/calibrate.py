@@ -108,7 +108,8 @@ def _read(kind: str, seed: int) -> Iterator[Row]:
         for value in scored.values:
             if value.value_id in known:
                 name, found = known[value.value_id]
-                yield Row(kind, seed, name, found, value.is_right if value.true == 0 else value.error <= WITHIN)
+                right = bool(value.is_right if value.true == 0 else value.error <= WITHIN)
+                yield Row(kind, seed, name, found, right)
 
 
 def fit(found: Sequence[Row]) -> dict[str, float]:
