@@ -16,12 +16,16 @@ from servers.vision.charts.colors import FROM_PAPER, Palette, distance_from
 from servers.vision.charts.frame import Frame
 from servers.vision.charts.page import Lab, Mask, Page
 from servers.vision.charts.rectangles import Rect, find_rectangles, is_lettering, is_sizeable
-from servers.vision.geometry import PixelBox
+from servers.vision.geometry import PixelBox, union
 
 _THICKNESS_SPREAD = 0.12  # bars of one chart differ in thickness by rounding only; 12 % is 1 px of 8
 _BASELINE_PX = 2.5
 _SEPARATOR_PX = 2.5
 _LEAST_SHARE_OF_INK = 0.35  # of all filled pixels; where bars hold less, the chart is of another kind
+# Of the ink of the bars' own colours around them. Measured 2026-11-21: 60 bar charts 0.94 and more, 130 drawings of
+# lines and points that had passed for bars 0.67 and less.
+_LEAST_HELD = 0.8
+_INK_AROUND = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ def find_bars(
         scored = (
             [_layout(page, palette, rects, Frame(vertical), text, named) for vertical in (True, False)] if rects else []
         )
-        best.append(max((item for item in scored if item is not None), key=lambda item: item[0], default=None))
+        holding = [item for item in scored if item is not None and _holds_its_ink(page, palette, item[1], ignore, text)]
+        best.append(max(holding, key=lambda item: item[0], default=None))
     whole, apart = best
     if whole is None or apart is None:
         found = whole or apart
@@ -96,6 +101,21 @@ def find_bars(
     # Outlines part the touching bars of a histogram; bridging them would make one bar of two.
     parted = apart[1].frame == whole[1].frame and len(apart[1].lanes) > len(whole[1].lanes)
     return apart[1] if parted else whole[1]
+
+
+def _holds_its_ink(page: Page, palette: Palette, chart: BarChart, keys: Sequence[PixelBox], text: Mask) -> bool:
+    """Tell whether the bars hold most ink of their colours: markers and steps of a line leave the line out."""
+    inside, left_out = np.zeros_like(text), text.copy()
+    boxes = [chart.box_of(bar) for bar in chart.bars]
+    for mask, held in ((inside, boxes), (left_out, keys)):
+        for box in held:
+            x0, y0, x1, y1 = (round(edge) for edge in box.grown(2, 2).clipped(page.width, page.height))
+            mask[y0:y1, x0:x1] = True
+    around = union(boxes).grown(_INK_AROUND * page.width, _INK_AROUND * page.height).clipped(page.width, page.height)
+    window = (slice(round(around.y_min), round(around.y_max)), slice(round(around.x_min), round(around.x_max)))
+    fills = np.array(sorted({bar.fill for bar in chart.bars}))
+    ink = np.isin(palette.labels[window], fills) & ~left_out[window]
+    return not ink.any() or float(inside[window][ink].mean()) > _LEAST_HELD
 
 
 def _layout(

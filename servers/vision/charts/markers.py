@@ -20,6 +20,8 @@ def fill_rings(coverage: NDArray[np.float32], text_height: float) -> NDArray[np.
     """
     mask = (coverage > 0.5).astype(np.uint8)
     contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return coverage
     if tree is None:
         return coverage
     filled = coverage
@@ -74,7 +76,7 @@ def stamp(image: NDArray[np.float32], x: float, y: float, side: float) -> NDArra
 def mean_stamp(
     image: NDArray[np.float32], places: list[tuple[float, float]], side: float
 ) -> NDArray[np.float32] | None:
-    """Return the median square around the places, which keeps the markers' shape and drops the lines that cross them."""
+    """Return the median square around the places, which keeps the markers' shape without what crosses them."""
     stamps = [found for x, y in places[:60] if (found := stamp(image, x, y, side)) is not None]
     return np.asarray(np.median(np.stack(stamps), axis=0), dtype=np.float32) if stamps else None
 
