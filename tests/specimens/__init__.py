@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.specimens import areas, bars, distributions, lines, mixed, pies, points, publishers, tables
+from tests.specimens import areas, bars, distributions, lines, mixed, pies, points, publishers, tables, vega
 from tests.specimens.degrade import degrade
 from tests.specimens.truth import Specimen, TrueFigure
 
@@ -27,6 +27,7 @@ _DRAWINGS = {
     **mixed.KINDS,
     **publishers.KINDS,
     **tables.KINDS,
+    **vega.KINDS,
 }
 KINDS: tuple[str, ...] = tuple(_DRAWINGS)
 
