@@ -21,6 +21,10 @@ class Settings(MeshSettings):
     start_timeout_s: float = Field(default=60.0, gt=0)
     """Longest time that `loupe up` waits for every server."""
 
+    operator_key: Path | None = Field(default=None, validation_alias="LOUPE_OPERATOR_KEY")
+    """Private Ed25519 key (PEM) with which `loupe sandbox run` signs what no critic has seen; nobody but its owner may
+    be able to read it. Unset: that command is refused."""
+
     images_at_once: int = Field(default=2, ge=1, le=16)
     """Images that `loupe extract` has in work at one time."""
 

@@ -269,6 +269,43 @@ def cancel(job_id: str, as_json: bool) -> ExitCode:
     return command.cancel(_settings(), job_id, as_json=as_json)
 
 
+@loupe.group()
+def sandbox() -> None:
+    """Run a program in a sandbox of its own, for operators.
+
+    \b
+    Example:
+      loupe sandbox run program.py
+    """
+
+
+@sandbox.command("run")
+@click.argument("program", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--runner", type=click.Choice(["auto", "namespaces", "runsc"]), default="auto", show_default=True)
+@click.option("--in", "inputs", multiple=True, type=click.Path(path_type=Path), metavar="F", help="An input file.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the files it leaves.")
+@click.option("--wall-time-s", type=float, metavar="S", help="Shorter than the operator's limit.")
+@click.option("--json", "as_json", is_flag=True, help="End with the result as one line of JSON.")
+def sandbox_run(
+    program: Path, runner: str, inputs: tuple[Path, ...], out: Path | None, wall_time_s: float | None, as_json: bool
+) -> ExitCode:
+    """Run the Python program FILE as an approved one is run, but on your own signature instead of the critic's.
+
+    Starts a sandbox of its own, which ends with it; the mesh's sandbox never takes this signature. Needs
+    LOUPE_OPERATOR_KEY. What the program writes goes to stdout and stderr. Exit code: 0 the
+    program ended well, 1 it did not or nothing ran, 2 wrong usage; the program's own stands in the result.
+
+    \b
+    Example:
+      loupe sandbox run attack.py --runner runsc --in data.csv -o left --json
+    """
+    from cli import sandbox_run as command
+
+    return command.run(
+        _settings(), program, runner=runner, inputs=inputs, out=out, wall_time_s=wall_time_s, as_json=as_json
+    )
+
+
 def _settings() -> Settings:
     from cli.config import Settings
     from servers.kit.config import load

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import ValidationError
 
 from loupe.sandbox.v1.sandbox_pb2 import RunCodeResponse
@@ -48,7 +51,11 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         runner=runner,
         runtime=found,
         policy=chosen,
-        gate=TokenGate(settings.keys.public("critic"), settings.keys.public("orchestrator")),
+        gate=TokenGate(
+            settings.keys.public("critic"),
+            settings.keys.public("orchestrator"),
+            operator_key=_public_key(settings.operator_public_key) if settings.operator_public_key else None,
+        ),
         concurrent_runs=settings.concurrent_runs,
         queued_runs=settings.queued_runs,
         input_timeout_s=settings.input_timeout_s,
@@ -60,6 +67,17 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
     finally:
         await relays.close()
         await runner.close()
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise NotReady(f"LOUPE_SANDBOX_OPERATOR_PUBLIC_KEY: {error}") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise NotReady(f"LOUPE_SANDBOX_OPERATOR_PUBLIC_KEY: {path} is not an Ed25519 key")
+    log.warning("this sandbox runs what its operator signs, unreviewed")
+    return key
 
 
 if __name__ == "__main__":

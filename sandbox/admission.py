@@ -22,9 +22,15 @@ class TokenGate:
     """Checks the tokens of a run; each lets one run through."""
 
     def __init__(
-        self, critic_key: Ed25519PublicKey, approval_key: Ed25519PublicKey, now: Callable[[], float] = time.time
+        self,
+        critic_key: Ed25519PublicKey,
+        approval_key: Ed25519PublicKey,
+        *,
+        operator_key: Ed25519PublicKey | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._critic_key = critic_key
+        """Take the critic's signature, or in its place only the operator's where that key is given."""
+        self._issuer, self._key = ("operator", operator_key) if operator_key else ("critic", critic_key)
         self._approval_key = approval_key
         self._now = now
         # What an earlier process of this service let through is not known here: its tokens are refused.
@@ -40,7 +46,7 @@ class TokenGate:
           TokenReplayed: one was used before.
         """
         code_sha256 = hashlib.sha256(spec.source.encode()).hexdigest()
-        claims = verify_code_token(spec.critic_token, self._critic_key, code_sha256=code_sha256, issuer="critic")
+        claims = verify_code_token(spec.critic_token, self._key, code_sha256=code_sha256, issuer=self._issuer)
         tokens = [claims]
         if claims.needs_approval:
             approval = verify_code_token(

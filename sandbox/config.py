@@ -40,11 +40,22 @@ class Settings(ServerSettings):
     input_timeout_s: float = Field(default=30.0, gt=0)
     """Time in which the input files of a run must have arrived."""
 
+    operator_public_key: Path | None = None
+    """Public key (PEM) whose signature lets code run in place of the critic's. Set by `loupe sandbox run` for the
+    sandbox it starts for itself; a sandbox at the mesh's own address refuses to start with it."""
+
     first_uid: int = Field(default=60706, ge=1)
     """First of the uids that sandboxes get when the service runs as root. Accounts of the machine are left out."""
 
     uid_count: int = Field(default=256, ge=1, le=65536)
     """How many such uids there are; at least as many as concurrent runs."""
+
+    @model_validator(mode="after")
+    def _operators_are_apart(self) -> Self:
+        is_meshs = self.listen in ("", self.address_of("sandbox"))
+        if self.operator_public_key and is_meshs:
+            raise ValueError("LOUPE_SANDBOX_OPERATOR_PUBLIC_KEY is for a sandbox that no other server reaches")
+        return self
 
     @model_validator(mode="after")
     def _uids_suffice(self) -> Self:
