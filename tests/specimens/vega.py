@@ -119,7 +119,8 @@ def _lines(rng: Random) -> Drawing:
     measure = measures.pick(rng, is_small=True)
     columns = {head: measure.walk(rng, len(days)) for head in heads}
     top = max(map(max, columns.values()))
-    axis: Spec = {"format": form} if form else {}
+    # With a format of months, ticks at half months would read alike.
+    axis: Spec = {"format": form, "tickCount": min(8, len(days))} if form else {}
     if rng.random() < 0.4:
         axis["labelAngle"] = rng.choice((-45, 0, -90))
     x: Spec = {"field": "date", "type": "temporal", "scale": {"type": "utc"}, "axis": axis, **_title(rng)}
@@ -325,7 +326,7 @@ def _days(rng: Random) -> tuple[list[datetime.date], str]:
         return [datetime.date(first + index, 1, 1) for index in range(rng.randint(6, 25))], rng.choice(("", "%Y"))
     start, count = first * 12 + rng.randrange(12), rng.randint(8, 40)
     months = [datetime.date((start + i) // 12, (start + i) % 12 + 1, 1) for i in range(count)]
-    return months, rng.choice(("", "%b %Y", "%Y-%m", "%b '%y"))
+    return months, rng.choice(("", "%b %Y", "%Y-%m", "%b ’%y"))
 
 
 def _tick_labels(days: Sequence[datetime.date], form: str) -> dict[str, float]:
@@ -356,7 +357,7 @@ def _drawing(rng: Random, spec: Spec, rows: list[Spec], truth: Callable[[str], T
         "axis": plain | ({"labelFontSize": size, "titleFontSize": size + 1} if size else {}),
         "legend": plain | ({"labelFontSize": size, "titleFontSize": size + 1} if size else {}),
         # Some themes name fonts here too; a font that is not installed prints nothing.
-        **{part: plain for part in ("axisX", "axisY", "header")},
+        **dict.fromkeys(("axisX", "axisY", "header"), plain),
         "title": {"font": font, "subtitleFont": font},
         "text": {"font": font},
     }
