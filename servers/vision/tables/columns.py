@@ -1,76 +1,176 @@
-"""Where the columns of rows of text stand."""
+"""Where the columns of a table stand: between rivers of paper that run down through its lines."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.vision.tables.rows import Row
+from servers.vision.tables.lines import Line, Run
 
-# Rows with nearly as many segments as the fullest show the columns; headers that span and sparse rows don't.
-_FULL = 0.75
-# A gap may be crossed by this share of the full rows: a long label, two columns that OCR joined.
-_CROSSED = 0.1
-_LEAST_GAP = 0.45  # letter heights
+# Lines that cross a river, as a share of those that it parts: a long label, a group's heading.
+_CROSSED = 0.2
+_LEAST_RIVER = 0.4  # letter heights
+_LEAST_PARTED = 2
+_HEADED = 0.6  # of the lines of the body, where the river is headed but narrow
 
 Column = tuple[float, float]
 
 
-def find_columns(rows: Sequence[Row], letter_height_px: float) -> list[Column]:
-    """Return (x_min, x_max) of the columns' text, left to right."""
-    most = max(len(row.segments) for row in rows)
-    full = [row for row in rows if len(row.segments) >= max(2, round(_FULL * most))]
-    if not full:
-        return []
-    columns = _gaps_between(full, letter_height_px)
-    return _with_sparse_columns(columns, rows, letter_height_px)
+def find_columns(
+    head: Sequence[Line], body: Sequence[Line], height_px: float, gap_px: float, walls: Sequence[float]
+) -> list[Column]:
+    """Return (x_min, x_max) of the columns, left to right; their text may reach over these edges.
+
+    Args:
+      head: lines of headings, which may span columns.
+      gap_px: from which a gap parts columns.
+      walls: x of vertical rules, which part columns in any case.
+    """
+    lines = [*head, *body]
+    x_min = min(line.words[0].x_min for line in lines)
+    x_max = max(line.box.x_max for line in lines)
+    size = int(x_max - x_min) + 2
+    parted, crossed = _votes(body, x_min, size, gap_px)
+    is_river = (parted >= min(_LEAST_PARTED, len(body))) & (crossed <= _CROSSED * parted)
+    for wall in walls:
+        at = round(wall - x_min)
+        is_river[max(0, at - 1) : max(0, at + 2)] = True
+    columns = _with_islands(_between(is_river, x_min, height_px, walls), body, gap_px)
+    columns = _without_tails(columns, lines, gap_px, walls)
+    return [part for column in columns for part in _headed(column, head, body, height_px, gap_px)]
 
 
-def _gaps_between(rows: Sequence[Row], letter_height_px: float) -> list[Column]:
-    spans = [(segment.box.x_min, segment.box.x_max) for row in rows for segment in row.segments]
-    origin = int(min(start for start, _ in spans))
-    covered = _coverage(spans, origin)
-    is_text = covered > _CROSSED * len(rows)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_text.astype(np.int8), [0]])))
-    runs = [(float(start + origin), float(end + origin)) for start, end in edges.reshape(-1, 2)]
+def _votes(
+    lines: Sequence[Line], origin: float, size: int, gap_px: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return, for each x, how many lines have a wide gap there, and how many have a word."""
+    parted, crossed = np.zeros(size + 1, np.int32), np.zeros(size + 1, np.int32)
+    for line in lines:
+        for end, start in line.gaps():
+            if start - end >= gap_px:
+                parted[round(end - origin)] += 1
+                parted[round(start - origin)] -= 1
+        for word in line.words:
+            crossed[round(word.x_min - origin)] += 1
+            crossed[round(word.x_max - origin)] -= 1
+    return np.cumsum(parted)[:size].astype(np.int32), np.cumsum(crossed)[:size].astype(np.int32)
+
+
+def _without_tails(
+    columns: Sequence[Column], lines: Sequence[Line], gap_px: float, walls: Sequence[float]
+) -> list[Column]:
+    """Return the columns that hold words of their own, those joined whose words go on from the column before.
+
+    The end of a long label stands in the river of the others, and looks like a column.
+    """
+    kept: list[Column] = []
+    for start, end in columns:
+        begins = [
+            index == 0 or word.x_min - line.words[index - 1].x_max >= gap_px
+            for line in lines
+            for index, word in enumerate(line.words)
+            if start <= word.center_x <= end and (index == 0 or line.words[index - 1].center_x < start)
+        ]
+        is_walled = bool(kept) and any(kept[-1][1] - 2 <= wall <= start + 2 for wall in walls)
+        if not begins:
+            continue
+        if kept and not is_walled and 2 * sum(begins) < len(begins):
+            kept[-1] = (kept[-1][0], end)
+        else:
+            kept.append((start, end))
+    return kept
+
+
+def _headed(column: Column, head: Sequence[Line], body: Sequence[Line], height: float, gap_px: float) -> list[Column]:
+    """Return the column parted where two headings stand over a gap, if narrow, that no line of the body crosses."""
+    start, end = column
+    for line in head:
+        over = [run.box for run in line.runs(gap_px) if start <= run.box.center_x <= end]
+        for left, right in itertools.pairwise(over):
+            inside = [[word for word in line.words if start <= word.center_x <= end] for line in body]
+            gaps = [
+                [
+                    (a.x_max, b.x_min)
+                    for a, b in itertools.pairwise(words)
+                    if a.x_max < right.x_max and b.x_min > left.x_min
+                ]
+                for words in inside
+            ]
+            filled = [found for found, words in zip(gaps, inside, strict=True) if words]
+            parted = [max(found, key=lambda gap: gap[1] - gap[0]) for found in filled if found]
+            if len(parted) < max(_LEAST_PARTED, _HEADED * len(filled)):
+                continue
+            river = (max(gap[0] for gap in parted), min(gap[1] for gap in parted))
+            if river[1] - river[0] >= _LEAST_RIVER * height:
+                rest = _headed((river[1], end), head, body, height, gap_px)
+                return [(start, river[0]), *rest]
+    return [column]
+
+
+def _between(is_river: NDArray[np.bool_], origin: float, height: float, walls: Sequence[float]) -> list[Column]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], is_river, [True]]).astype(np.int8)))
     columns: list[Column] = []
-    for run in runs:
-        if columns and run[0] - columns[-1][1] < _LEAST_GAP * letter_height_px:
-            columns[-1] = (columns[-1][0], run[1])
-        else:
-            columns.append(run)
-    return columns
-
-
-def _coverage(spans: Sequence[Column], origin: int) -> NDArray[np.int32]:
-    width = int(max(end for _, end in spans)) - origin + 2
-    steps = np.zeros(width + 1, np.int32)
-    for start, end in spans:
-        steps[round(start) - origin] += 1
-        steps[max(round(end), round(start) + 1) - origin] -= 1
-    return np.cumsum(steps)[:width].astype(np.int32)
-
-
-def _with_sparse_columns(columns: list[Column], rows: Sequence[Row], letter_height_px: float) -> list[Column]:
-    """Add the columns that only rows with few segments fill, such as a p value per group."""
-    lost = [
-        (segment.box.x_min, segment.box.x_max)
-        for row in rows
-        if len(row.segments) > 1
-        for segment in row.segments
-        if all(
-            segment.box.x_min > end + _LEAST_GAP * letter_height_px
-            or segment.box.x_max < start - _LEAST_GAP * letter_height_px
-            for start, end in columns
-        )
-    ]
-    for start, end in sorted(lost):
-        if columns and any(start < other_end and end > other_start for other_start, other_end in columns):
-            index = next(i for i, (s, e) in enumerate(columns) if start < e and end > s)
-            columns[index] = (min(columns[index][0], start), max(columns[index][1], end))
-        else:
+    for start, end in (edges.reshape(-1, 2) + origin).tolist():
+        is_narrow = bool(columns) and start - columns[-1][1] < _LEAST_RIVER * height
+        if is_narrow and not any(columns[-1][1] - 1 <= wall <= start + 1 for wall in walls):
+            columns[-1] = (columns[-1][0], end)
+        elif end - start > 0:
             columns.append((start, end))
-            columns.sort()
     return columns
+
+
+def _with_islands(columns: list[Column], lines: Sequence[Line], gap_px: float) -> list[Column]:
+    """Return the columns with those that few lines fill, such as a p value per group: text alone in a river."""
+    islands = [
+        (run.box.x_min, run.box.x_max)
+        for line in lines
+        for run in line.runs(gap_px)
+        if all(run.box.x_max < start or run.box.x_min > end for start, end in columns)
+    ]
+    merged: list[Column] = []
+    for start, end in sorted(islands):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return sorted([*columns, *merged])
+
+
+def edges_between(columns: Sequence[Column]) -> list[float]:
+    """Return the x where each column ends and the next begins."""
+    return [(left[1] + right[0]) / 2 for left, right in itertools.pairwise(columns)]
+
+
+def column_at(x: float, edges: Sequence[float]) -> int:
+    """Return the column that a place belongs to."""
+    return sum(x >= edge for edge in edges)
+
+
+def word_columns(run: Run, columns: Sequence[Column]) -> list[int]:
+    """Return the column of each word of a run: where it overlaps one, else that of the word before."""
+    edges = edges_between(columns)
+    places: list[int] = []
+    for word in run.words:
+        shared = [min(end, word.x_max) - max(start, word.x_min) for start, end in columns]
+        best = max(range(len(columns)), key=shared.__getitem__)
+        if shared[best] > 0:
+            places.append(best)
+        else:
+            places.append(places[-1] if places else column_at(word.center_x, edges))
+    return [max(places[: index + 1]) for index in range(len(places))]
+
+
+def split_run(run: Run, columns: Sequence[Column], gap_px: float) -> list[tuple[Run, int, int]]:
+    """Return the run's parts with their first and last column, parted where a column begins after a gap as wide."""
+    places = word_columns(run, columns)
+    parts: list[list[int]] = [[0]]
+    for index in range(1, len(places)):
+        is_wide = run.words[index].x_min - run.words[index - 1].x_max >= gap_px
+        if places[index] != places[index - 1] and is_wide:
+            parts.append([index])
+        else:
+            parts[-1].append(index)
+    return [(Run(tuple(run.words[index] for index in part)), places[part[0]], places[part[-1]]) for part in parts]

@@ -8,22 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loupe.type.v1.figure_pb2 import Figure
-from servers.vision.geometry import PixelBox, union
-from servers.vision.ink import find_rules
+from servers.vision.geometry import PixelBox
+from servers.vision.ink import find_ink
 from servers.vision.numbers import parse_number
-from servers.vision.tables.columns import find_columns
-from servers.vision.tables.grid import GridCell, join_wrapped, place, span_rows
+from servers.vision.tables.cell_text import CellReader
+from servers.vision.tables.grid import Grid
+from servers.vision.tables.inkwords import find_ink_words, letter_height
+from servers.vision.tables.layout import TableLayout
+from servers.vision.tables.lines import Line, find_lines
 from servers.vision.tables.messages import table_figure
-from servers.vision.tables.rows import Row, find_rows, letter_height
-from servers.vision.tables.ruled import find_grids, read_grid, rule_boxes
+from servers.vision.tables.regions import blocks, region_lines, ruled_regions
+from servers.vision.tables.ruled import find_nets, read_net
+from servers.vision.tables.ruling import find_ruling, rule_masks
 from servers.vision.text import Word
 
-_LEAST_WORDS = 4
-_LARGEST_GAP = 4.0  # between rows of one table, in letter heights
-_LEAST_ROWS = 3
+_LEAST_CELLS = 4
 _MOST_CELL_WORDS = 12  # on average; more is running text in columns
-_LEAST_FILLED = 0.4
+_MOST_WORDS_WITHOUT_NUMBERS = 5
+_LEAST_FILLED = 0.3
 _MOST_PICTURE = 0.3
+_SAME_PLACE = 0.3  # overlap of boxes
+_NET_CONFIDENCE = 0.9
 
 
 def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[PixelBox]) -> list[Figure]:
@@ -34,81 +39,63 @@ def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[P
       words: all words of the image.
       taken: the boxes of its charts; what lies inside is theirs.
     """
-    free = [word for word in words if not any(box.overlap(word.box) > 0.5 for box in taken)]
-    if len(free) < _LEAST_WORDS:
+    page = PixelBox(0, 0, rgb.shape[1], rgb.shape[0])
+    ink = find_ink(rgb)
+    height = letter_height(ink, page)
+    if height == 0:
         return []
-    horizontal, vertical = find_rules(rgb)
+    masks = rule_masks(rgb, height)
+    ruling = find_ruling(rgb, *masks, height)
+    ink_words = find_ink_words(ink, page, height, [*ruling.horizontal, *ruling.vertical, *taken])
+    reader = CellReader(rgb, words)
+    layout = TableLayout(rgb, reader, ruling, height)
     figures: list[Figure] = []
-    for box in find_grids(horizontal, vertical):
-        if any(box.overlap(chart) > 0.3 for chart in taken):
+    free = ink_words
+    for net in find_nets(*masks):
+        if any(net.overlap(box) > _SAME_PLACE for box in taken):
             continue
-        net = read_grid(box, free, horizontal, vertical)
-        if net is not None and _is_table(net[0], net[1]) and not _is_picture(rgb, box, free):
-            figures.append(table_figure(net[0], net[1], box, 0.9))
-            free = [word for word in free if not box.contains_point(word.box.center_x, word.box.center_y)]
-    rules = rule_boxes(horizontal)
-    for rows in _blocks(find_rows(free)):
-        figure = _read_block(rgb, rows, free, rules)
-        if figure is not None:
-            figures.append(figure)
+        grid = read_net(rgb, net, free, masks, reader, height)
+        if grid is not None and _is_table(grid) and not _is_picture(rgb, net, free):
+            figures.append(table_figure(grid, _NET_CONFIDENCE))
+            free = _without(free, figures)
+    for region, rule_count in ruled_regions(ruling, height):
+        near = [word for word in free if region.x_min - height <= word.center_x <= region.x_max + height]
+        lines = region_lines(region, rule_count, find_lines(near, height), height)
+        if len(lines) < 2:
+            continue
+        figures += _figures(rgb, layout, lines)
+        free = _without(free, figures)
+    for lines in blocks(find_lines(free, height), height):
+        figures += _figures(rgb, layout, lines)
     return figures
 
 
-def _read_block(
-    rgb: NDArray[np.uint8], rows: Sequence[Row], words: Sequence[Word], rules: Sequence[PixelBox]
-) -> Figure | None:
-    height = letter_height([word for row in rows for word in row.words])
-    columns = find_columns(rows, height)
-    if len(columns) < 2:
-        return None
-    grid = span_rows(join_wrapped(place(rows, columns, rules), rows, rules), columns, rules)
-    box = union(row.box for row in rows)
-    if not _is_table(grid, len(columns)) or _is_picture(rgb, box, words):
-        return None
-    numeric = sum(cell.is_numeric for cells in grid for cell in cells)
-    return table_figure(grid, len(columns), box, 0.85 if numeric >= len(grid) else 0.6)
-
-
-def _blocks(rows: Sequence[Row]) -> list[list[Row]]:
-    """Return runs of rows that may be a table: close together, from the first row with two segments to the last."""
-    runs: list[list[Row]] = []
-    for row in rows:
-        near = runs and row.box.y_min - runs[-1][-1].box.y_max <= _LARGEST_GAP * row.box.height
-        if near:
-            runs[-1].append(row)
-        else:
-            runs.append([row])
-    return [trimmed for run in runs if len(trimmed := _trimmed(run)) >= _LEAST_ROWS]
-
-
-def _trimmed(rows: Sequence[Row]) -> list[Row]:
-    parted = [index for index, row in enumerate(rows) if len(row.segments) >= 2]
-    if len(parted) < 2 or len(parted) < 0.4 * (parted[-1] - parted[0] + 1):
+def _figures(rgb: NDArray[np.uint8], layout: TableLayout, lines: Sequence[Line]) -> list[Figure]:
+    grid = layout.grid(lines)
+    words = [word for line in lines for word in line.words]
+    if grid is None or not _is_table(grid) or _is_picture(rgb, grid.box, words):
         return []
-    first, last = parted[0], parted[-1]
-    # The rest of a label that wraps in the last row.
-    label = rows[last].segments[0].box
-    while last + 1 < len(rows):
-        segments = rows[last + 1].segments
-        below = segments[0].box
-        if len(segments) > 1 or not segments[0].text[:1].islower() or abs(below.x_min - label.x_min) > label.height:
-            break
-        last += 1
-    return list(rows[first : last + 1])
+    numeric = sum(parse_number(cell.text) is not None for cell in grid.filled())
+    return [table_figure(grid, 0.85 if numeric >= grid.row_count else 0.6)]
 
 
-def _is_table(grid: Sequence[Sequence[GridCell]], column_count: int) -> bool:
-    filled = [cell for cells in grid for cell in cells if cell.segments]
-    if len(grid) < 2 or column_count < 2 or len(filled) < _LEAST_WORDS:
+def _without(words: Sequence[PixelBox], figures: Sequence[Figure]) -> list[PixelBox]:
+    boxes = [PixelBox(f.box.x_min, f.box.y_min, f.box.x_max, f.box.y_max) for f in figures]
+    return [word for word in words if not any(box.contains_point(word.center_x, word.center_y) for box in boxes)]
+
+
+def _is_table(grid: Grid) -> bool:
+    filled = grid.filled()
+    if grid.row_count < 2 or grid.column_count < 2 or len(filled) < _LEAST_CELLS:
         return False
-    if len(filled) < _LEAST_FILLED * len(grid) * column_count:
+    if sum(len(cell.rows) * len(cell.columns) for cell in filled) < _LEAST_FILLED * grid.row_count * grid.column_count:
         return False
     words = sum(len(cell.text.split()) for cell in filled)
     has_numbers = sum(parse_number(cell.text) is not None for cell in filled) >= max(2, 0.1 * len(filled))
-    return words <= (_MOST_CELL_WORDS if has_numbers else 5) * len(filled)
+    return words <= (_MOST_CELL_WORDS if has_numbers else _MOST_WORDS_WITHOUT_NUMBERS) * len(filled)
 
 
-def _is_picture(rgb: NDArray[np.uint8], box: PixelBox, words: Sequence[Word]) -> bool:
+def _is_picture(rgb: NDArray[np.uint8], box: PixelBox, words: Sequence[PixelBox]) -> bool:
     """Tell whether much of the box is neither paper nor text: marks of a chart whose kind is unknown, a photo."""
     x0, y0, x1, y1 = (int(edge) for edge in box.clipped(rgb.shape[1], rgb.shape[0]))
     part = rgb[y0:y1, x0:x1].astype(np.int16)
@@ -118,6 +105,6 @@ def _is_picture(rgb: NDArray[np.uint8], box: PixelBox, words: Sequence[Word]) ->
     paper = np.median(part, axis=1, keepdims=True)
     is_marked = np.abs(part - paper).max(axis=2) > 60
     for word in words:
-        left, top, right, bottom = (int(edge) for edge in word.box.grown(2, 2))
+        left, top, right, bottom = (int(edge) for edge in word.grown(2, 2))
         is_marked[max(0, top - y0) : max(0, bottom - y0), max(0, left - x0) : max(0, right - x0)] = False
     return float(is_marked.mean()) > _MOST_PICTURE

@@ -9,79 +9,164 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.geometry import PixelBox
-from servers.vision.tables.grid import GridCell
-from servers.vision.tables.rows import Segment, find_rows
-from servers.vision.text import Word
+from servers.vision.tables.cell_text import CellReader
+from servers.vision.tables.digits import mend_digits
+from servers.vision.tables.grid import Grid, GridCell, Piece
+from servers.vision.tables.lines import Run, find_lines
 
 _SAME_LINE_PX = 4
 _DRAWN = 0.5  # share of a cell's side that is ruled
+_LEAST_RULE_PX = 20
+_LEAST_RULE_SHARE = 0.2
+_MOST_CELLS = 4000
+_HELD = 0.9  # of the words in the net's box that its cells hold
+_BAND_STEP = 8  # grey levels
+_MOST_HEAD = 0.5
 
 
-def rule_boxes(mask: NDArray[np.uint8]) -> list[PixelBox]:
-    """Return the boxes of the rules in a mask of them."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    return [
-        PixelBox(float(x), float(y), float(x + width), float(y + height))
-        for x, y, width, height, _ in stats[1:count].tolist()
-    ]
-
-
-def find_grids(horizontal: NDArray[np.uint8], vertical: NDArray[np.uint8]) -> list[PixelBox]:
-    """Return the boxes of the nets that crossing rules form, of at least 2 by 2 cells."""
+def find_nets(horizontal: NDArray[np.uint8], vertical: NDArray[np.uint8]) -> list[PixelBox]:
+    """Return the boxes of the nets that crossing rules form, of at least 2 by 2 cells, largest first."""
     near = np.ones((3, 3), np.uint8)
     net = cv2.dilate(np.maximum(horizontal, vertical), near)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(net, connectivity=8)
-    grids = []
+    nets = []
     for index in range(1, count):
         x, y, width, height, _ = (int(value) for value in stats[index])
+        if width < 2 * _LEAST_RULE_PX or height < 2 * _LEAST_RULE_PX:
+            continue
         inside = labels[y : y + height, x : x + width] == index
         xs = _positions(vertical[y : y + height, x : x + width] * inside, axis=0)
         ys = _positions(horizontal[y : y + height, x : x + width] * inside, axis=1)
-        if len(xs) >= 3 and len(ys) >= 3:
-            grids.append(PixelBox(float(x), float(y), float(x + width), float(y + height)))
-    return grids
+        if len(xs) >= 3 and len(ys) >= 3 and len(xs) * len(ys) <= _MOST_CELLS:
+            nets.append(PixelBox(float(x), float(y), float(x + width), float(y + height)))
+    return sorted(nets, key=lambda box: -box.area)
 
 
-def read_grid(
-    box: PixelBox, words: Sequence[Word], horizontal: NDArray[np.uint8], vertical: NDArray[np.uint8]
-) -> tuple[list[list[GridCell]], int] | None:
-    """Return (cells of each row, number of columns) of the net inside a box; None where it is no net of cells."""
+def read_net(
+    rgb: NDArray[np.uint8],
+    box: PixelBox,
+    words: Sequence[PixelBox],
+    masks: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    reader: CellReader,
+    height_px: float,
+) -> Grid | None:
+    """Return the grid of a net's cells; None where its rules don't part all rows and columns.
+
+    Args:
+      words: ink words of the page.
+      masks: uint8 [h, w], 1 on the horizontal and on the vertical rules.
+    """
     x0, y0, x1, y1 = (int(edge) for edge in box)
-    across, down = horizontal[y0:y1, x0:x1], vertical[y0:y1, x0:x1]
-    xs, ys = _positions(down, axis=0), _positions(across, axis=1)
-    if len(xs) < 3 or len(ys) < 3:
+    across, down = (mask[y0:y1, x0:x1] for mask in masks)
+    xs = _with_ends(_positions(down, axis=0), x1 - x0, height_px)
+    ys = _with_ends(_positions(across, axis=1), y1 - y0, height_px)
+    cells = _net_cells(across, down, xs, ys)
+    inside = [word for word in words if box.contains_point(word.center_x, word.center_y)]
+    held = 0
+    for cell in cells:
+        bounds = PixelBox(x0 + xs[cell.column], y0 + ys[cell.row], x0 + xs[cell.columns.stop], y0 + ys[cell.rows.stop])
+        own = [word for word in inside if bounds.contains_point(word.center_x, word.center_y)]
+        held += len(own)
+        for line in find_lines(own, height_px):
+            said = reader.read(line.words, height_px)
+            cell.pieces.append(Piece(Run(line.words), said.text, said.confidence, cell.column, cell.columns.stop - 1))
+    if not inside or held < _HELD * len(inside) or _holds_rows(cells):
         return None
+    grid = Grid(box, len(ys) - 1, len(xs) - 1, 0, cells)
+    grid = _without_empty(grid)
+    if grid.row_count < 2 or grid.column_count < 2:
+        return None
+    grid.head_count = _head_count(rgb, grid)
+    mend_digits(grid)
+    return grid
+
+
+def _net_cells(
+    across: NDArray[np.uint8], down: NDArray[np.uint8], xs: Sequence[int], ys: Sequence[int]
+) -> list[GridCell]:
+    """Return the cells, those that no rule parts as one."""
     columns, rows = len(xs) - 1, len(ys) - 1
-    owner = {(row, column): (row, column) for row in range(rows) for column in range(columns)}
+    owner: dict[tuple[int, int], GridCell] = {}
     for row in range(rows):
         for column in range(columns):
-            anchor = owner[row, column]
-            if column + 1 < columns and not _is_drawn(down, xs[column + 1], ys[row], ys[row + 1], axis=0):
-                owner[row, column + 1] = anchor
-            below = (row + 1, column)
-            if row + 1 < rows and not _is_drawn(across, ys[row + 1], xs[column], xs[column + 1], axis=1):
-                owner[below] = anchor
-    cells: dict[tuple[int, int], GridCell] = {}
-    for place, anchor in owner.items():
-        cell = cells.setdefault(anchor, GridCell(*anchor))
-        cell.row_span = max(cell.row_span, place[0] - anchor[0] + 1)
-        cell.column_span = max(cell.column_span, place[1] - anchor[1] + 1)
-    for row_of_text in find_rows([word for word in words if box.contains_point(word.box.center_x, word.box.center_y)]):
-        for word in row_of_text.words:
-            row = int(np.searchsorted(ys, word.box.center_y - y0)) - 1
-            column = int(np.searchsorted(xs, word.box.center_x - x0)) - 1
-            place = (min(max(row, 0), rows - 1), min(max(column, 0), columns - 1))
-            cells[owner[place]].segments.append(Segment((word,)))
-    grid: list[list[GridCell]] = [[] for _ in range(rows)]
-    for cell in cells.values():
-        grid[cell.row].append(cell)
-    return grid, columns
+            if (row, column) in owner:
+                continue
+            wide = 1
+            while (
+                column + wide < columns
+                and (row, column + wide) not in owner
+                and not _is_drawn(down, xs[column + wide], ys[row], ys[row + 1], axis=0)
+            ):
+                wide += 1
+            high = 1
+            while row + high < rows and not _is_drawn(across, ys[row + high], xs[column], xs[column + wide], axis=1):
+                if any(
+                    _is_drawn(down, xs[inner], ys[row + high], ys[row + high + 1], axis=0)
+                    for inner in range(column + 1, column + wide)
+                ):
+                    break
+                high += 1
+            cell = GridCell(row, column, high, wide)
+            for place_row in cell.rows:
+                for place_column in cell.columns:
+                    owner[place_row, place_column] = cell
+    return list({id(cell): cell for cell in owner.values()}.values())
+
+
+def _holds_rows(cells: Sequence[GridCell]) -> bool:
+    """Tell whether rows without rules between stand in the cells: several with data line under line."""
+    crowded = sum(sum(piece.is_data for piece in cell.pieces) >= 2 and cell.row_span == 1 for cell in cells)
+    return crowded >= 2
+
+
+def _without_empty(grid: Grid) -> Grid:
+    """Return the grid without rows and columns that no cell begins in: slits between double rules."""
+    rows = sorted({cell.row for cell in grid.filled()})
+    columns = sorted({cell.column for cell in grid.filled()})
+    kept = []
+    for cell in grid.cells:
+        inner_rows = [index for index, row in enumerate(rows) if row in cell.rows]
+        inner_columns = [index for index, column in enumerate(columns) if column in cell.columns]
+        if inner_rows and inner_columns and (cell.pieces or (cell.row in rows and cell.column in columns)):
+            cell.row, cell.row_span = inner_rows[0], len(inner_rows)
+            cell.column, cell.column_span = inner_columns[0], len(inner_columns)
+            kept.append(cell)
+    return Grid(grid.box, len(rows), len(columns), 0, kept)
+
+
+def _head_count(rgb: NDArray[np.uint8], grid: Grid) -> int:
+    """Return how many leading rows are headings: on a band of their own, or above the first row with data."""
+    papers = []
+    for row in range(grid.row_count):
+        boxes = [cell.box for cell in grid.filled() if cell.row == row and cell.column > 0] or [
+            cell.box for cell in grid.filled() if row in cell.rows
+        ]
+        if not boxes:
+            return min(1, grid.row_count - 1)
+        papers.append(np.median([_paper(rgb, box) for box in boxes], axis=0))
+    banded = next((i for i, p in enumerate(papers) if np.abs(p - papers[0]).max() > _BAND_STEP), 0)
+    if 0 < banded <= max(1, _MOST_HEAD * grid.row_count) and all(
+        np.abs(p - papers[0]).max() > _BAND_STEP for p in papers[banded:]
+    ):
+        return banded
+    for row in range(grid.row_count):
+        data = [cell for cell in grid.filled() if cell.row == row and cell.column > 0 and cell.pieces[0].is_data]
+        years = [cell for cell in data if cell.text.isdigit() and 1900 <= int(cell.text) <= 2100]
+        if data and not (row == 0 and len(years) == len(data)):
+            return row
+    return 1
+
+
+def _paper(rgb: NDArray[np.uint8], box: PixelBox) -> NDArray[np.float64]:
+    x0, y0, x1, y1 = (int(edge) for edge in box.grown(2, 1).clipped(rgb.shape[1], rgb.shape[0]))
+    around = np.concatenate([rgb[y0, x0:x1], rgb[y1 - 1, x0:x1]])
+    return np.asarray(np.median(around, axis=0), np.float64)
 
 
 def _positions(mask: NDArray[np.uint8], axis: int) -> list[int]:
     """Return where the rules stand across their direction, near ones joined."""
     counts = (mask > 0).sum(axis=axis)
-    found = np.flatnonzero(counts >= max(20, 0.25 * mask.shape[axis]))
+    found = np.flatnonzero(counts >= max(_LEAST_RULE_PX, _LEAST_RULE_SHARE * mask.shape[axis]))
     positions: list[int] = []
     for position in found.tolist():
         if positions and position - positions[-1] <= _SAME_LINE_PX:
@@ -89,6 +174,16 @@ def _positions(mask: NDArray[np.uint8], axis: int) -> list[int]:
         else:
             positions.append(position)
     return positions
+
+
+def _with_ends(positions: Sequence[int], size: int, height: float) -> list[int]:
+    """Return the positions with the ends of the net where rules run on to it: the outer rule is cut off or missing."""
+    ends = list(positions)
+    if ends[0] > 1.5 * height:
+        ends.insert(0, 0)
+    if size - ends[-1] > 1.5 * height:
+        ends.append(size)
+    return ends
 
 
 def _is_drawn(mask: NDArray[np.uint8], position: int, start: int, end: int, axis: int) -> bool:

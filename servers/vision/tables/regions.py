@@ -1,0 +1,104 @@
+"""Where on a page a table may stand: between rules of one length, or where lines fall into columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from servers.vision.geometry import PixelBox, union
+from servers.vision.tables.lines import Line, column_gap
+from servers.vision.tables.ruling import Ruling
+
+# In letter heights.
+_SAME_EDGE = 2.0
+_NARROWEST = 15.0
+_LARGEST_STEP = 4.5  # between lines of one table without rules
+_BELOW_RULES = 3.0
+_LEAST_LINES = 3
+_MOST_PENDING = 5
+_RULED_ROWS, _MOST_ROW_LINES = 4, 2
+_LEAST_PARTED = 0.4  # of the lines of a table without rules
+
+
+def ruled_regions(ruling: Ruling, height_px: float) -> list[tuple[PixelBox, int]]:
+    """Return the boxes between rules that begin and end alike, and how many these are; largest first."""
+    groups: list[list[PixelBox]] = []
+    for rule in ruling.horizontal:
+        if rule.width < _NARROWEST * height_px:
+            continue
+        for group in groups:
+            last = group[-1]
+            near = _SAME_EDGE * height_px
+            if abs(rule.x_min - last.x_min) <= near and abs(rule.x_max - last.x_max) <= near:
+                group.append(rule)
+                break
+        else:
+            groups.append([rule])
+    boxes = [(union(group), len(group)) for group in groups if len(group) >= 2]
+    return sorted(boxes, key=lambda box: -box[0].area)
+
+
+def region_lines(region: PixelBox, rule_count: int, lines: Sequence[Line], height_px: float) -> list[Line]:
+    """Return the lines between the rules of a region, and those near them that carry the table on.
+
+    Args:
+      rule_count: of the region. With two, its last rule may be the one under the headings.
+      lines: of the page, cut to the region's width, top to bottom.
+    """
+    inside = [line for line in lines if region.y_min < line.box.center_y < region.y_max]
+    if not inside:
+        return []
+    gap = column_gap(inside, height_px)
+    above = [line for line in lines if line.box.center_y <= region.y_min]
+    found = [*reversed(_carried_on(above[::-1], region, height_px, gap)), *inside]
+    below = [line for line in lines if line.box.center_y >= region.y_max]
+    if rule_count <= 2:
+        found += _carried_on(below, region, height_px, gap)
+    elif rule_count >= _RULED_ROWS and len(inside) <= _MOST_ROW_LINES * rule_count:
+        # Rules that part the rows need not close the last one.
+        found += _carried_on(below[:_MOST_ROW_LINES], region, height_px, gap)
+    return found
+
+
+def _carried_on(lines: Sequence[Line], region: PixelBox, height: float, gap: float) -> list[Line]:
+    """Return the lines, from a region's edge outwards, up to the last that is parted into columns.
+
+    Below it, the rest of a label may follow.
+    """
+    found: list[Line] = []
+    pending: list[Line] = []
+    edge = region
+    for line in lines:
+        step = max(line.box.y_min - edge.y_max, edge.y_min - line.box.y_max)
+        if step > _BELOW_RULES * height or len(pending) >= _MOST_PENDING:
+            break
+        edge = line.box
+        pending.append(line)
+        if len(line.runs(gap)) >= 2:
+            found += pending
+            pending = []
+    if found and lines[0].box.center_y > region.center_y:
+        for line in pending:
+            is_label = line.box.x_min - region.x_min <= _SAME_EDGE * height and line.box.width < 0.4 * region.width
+            if not is_label or line.box.y_min - found[-1].box.y_max > height:
+                break
+            found.append(line)
+    return found
+
+
+def blocks(lines: Sequence[Line], height_px: float) -> list[list[Line]]:
+    """Return runs of lines that may be a table: close together, from the first parted line to the last."""
+    runs: list[list[Line]] = []
+    for line in lines:
+        if runs and line.box.y_min - runs[-1][-1].box.y_max <= _LARGEST_STEP * height_px:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    return [trimmed for run in runs if len(trimmed := _trimmed(run, height_px)) >= _LEAST_LINES]
+
+
+def _trimmed(lines: Sequence[Line], height: float) -> list[Line]:
+    gap = column_gap(lines, height)
+    parted = [index for index, line in enumerate(lines) if len(line.runs(gap)) >= 2]
+    if len(parted) < 2 or len(parted) < _LEAST_PARTED * (parted[-1] - parted[0] + 1):
+        return []
+    return list(lines[parted[0] : parted[-1] + 1])
