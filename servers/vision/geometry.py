@@ -60,6 +60,10 @@ class PixelBox(NamedTuple):
         """Return the box widened by dx on the left and right, by dy on top and bottom."""
         return PixelBox(self.x_min - dx, self.y_min - dy, self.x_max + dx, self.y_max + dy)
 
+    def shifted(self, dx: float, dy: float) -> PixelBox:
+        """Return the box moved right by dx and down by dy."""
+        return PixelBox(self.x_min + dx, self.y_min + dy, self.x_max + dx, self.y_max + dy)
+
     def scaled(self, factor: float) -> PixelBox:
         """Return the box in an image enlarged by the factor."""
         return PixelBox(self.x_min * factor, self.y_min * factor, self.x_max * factor, self.y_max * factor)

@@ -12,7 +12,7 @@ from loupe.type.v1.geometry_pb2 import Box
 
 def rescale(message: Message, x_factor: float, y_factor: float) -> None:
     """Multiply every box, position along an axis and calibration inside the message, in place."""
-    for inner in _all_inside(message):
+    for inner in all_inside(message):
         if isinstance(inner, Box):
             inner.x_min *= x_factor
             inner.x_max *= x_factor
@@ -55,10 +55,11 @@ def _is_horizontal(axis: Axis) -> bool:
     return axis.dimension == AXIS_DIMENSION_X
 
 
-def _all_inside(message: Message) -> Iterator[Message]:
+def all_inside(message: Message) -> Iterator[Message]:
+    """Yield the message and every message inside it."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
         for inner in value if field.is_repeated else (value,):
-            yield from _all_inside(inner)
+            yield from all_inside(inner)

@@ -12,6 +12,8 @@ MOST_RECTANGLES = 1500  # (77) that may be bars
 MOST_KEYS = 1000  # (126) patches that may be keys of a legend
 MOST_LINE_COLORS = 40  # (8) that reach across the plot
 MOST_RUNS = 12  # (4) pieces of one line's colour in the median column of the plot
+MOST_PARTS = 24  # charts of one picture
+MOST_CUTS = 8  # bands, widest first, along which a region is tried to be cut each way
 MOST_INK_COLORS = 1 << 17  # distinct pixel colours in the plot
 
 

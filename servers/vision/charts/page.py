@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 _WORD_GAP = 0.85
 _DIGIT_GROUP_GAP = 0.85
 _LEVEL_DEG = 5
+_SAME_PAPER = 3.0  # colour difference
+_LEAST_PAPER = 0.1  # of a part's pixels
 _DOUBLED = r"([cosuvwxz])\1"
 
 
@@ -64,7 +66,10 @@ class Page:
     turned: list[Word] = field(default_factory=list)
     """Words that do not lie level: axis titles and slanted category labels."""
     cuts: Cuts = field(default_factory=Cuts)
+    origin: tuple[int, int] = (0, 0)
+    """Where the top-left corner stands in the picture that this page is a part of."""
     _read: dict[tuple[int, int, int, int, bool, bool], Word] = field(default_factory=dict)
+    """Of the whole picture, shared by the pages of its parts."""
 
     @property
     def height(self) -> int:
@@ -83,7 +88,8 @@ class Page:
     def read_word(self, box: PixelBox, *, digits_only: bool = False, upwards: bool = False) -> Word:
         """Return the one line of text inside the box with its confidence; `upwards` text reads from bottom to top."""
         x0, y0, x1, y1 = (round(edge) for edge in box.clipped(self.width, self.height))
-        key = (x0, y0, x1, y1, digits_only, upwards)
+        dx, dy = self.origin
+        key = (x0 + dx, y0 + dy, x1 + dx, y1 + dy, digits_only, upwards)
         if key not in self._read:
             crop = self.rgb[y0:y1, x0:x1]
             if upwards:
@@ -120,11 +126,50 @@ def prepare(rgb: Rgb, words: Sequence[Word]) -> Page:
       rgb: uint8 [h, w, 3].
       words: of the whole image.
     """
+    return _assembled(rgb, lab_of(rgb), color_keys(rgb), words)
+
+
+def _assembled(rgb: Rgb, lab: Lab, keys: NDArray[np.int32], words: Sequence[Word]) -> Page:
     level = [word for word in words if _is_level(word) and word.text.strip()]
     heights = [word.box.height for word in level if len(word.text) > 1 or word.text.isalnum()]
     text_height = float(np.median(heights)) if heights else max(8.0, rgb.shape[0] / 50)
     turned = [word for word in words if not _is_level(word) and any(letter.isalnum() for letter in word.text)]
-    return Page(rgb, lab_of(rgb), group_words(level), text_height, _paper(rgb), color_keys(rgb), turned)
+    return Page(rgb, lab, group_words(level), text_height, _paper(rgb), keys, turned)
+
+
+def cropped(page: Page, box: PixelBox) -> Page:
+    """Return the part of the page inside the box with the runs that lie in it, in its own pixels.
+
+    A run that goes on outside belongs to more than this part and is left out. The paper stays the page's unless little
+    of the part shows it, as on a card of another colour.
+    """
+    x0, y0, x1, y1 = (round(edge) for edge in box.clipped(page.width, page.height))
+    inner, slack = PixelBox(x0, y0, x1, y1), 0.5 * page.text_height
+    words = [
+        moved(word, -x0, -y0)
+        for run in page.runs
+        for word in run.words
+        if inner.contains_point(word.box.center_x, word.box.center_y) and _within(run.box, inner, slack)
+    ]
+    words += [moved(word, -x0, -y0) for word in page.turned if _within(word.box, inner, slack)]
+    lab = np.ascontiguousarray(page.lab[y0:y1, x0:x1])
+    rgb, keys = np.ascontiguousarray(page.rgb[y0:y1, x0:x1]), np.ascontiguousarray(page.keys[y0:y1, x0:x1])
+    part = _assembled(rgb, lab, keys, words)
+    if float((np.linalg.norm(lab - page.background, axis=2) < _SAME_PAPER).mean()) > _LEAST_PAPER:
+        part.background = page.background
+    part.origin = (page.origin[0] + x0, page.origin[1] + y0)
+    part._read = page._read
+    return part
+
+
+def moved(word: Word, dx: float, dy: float) -> Word:
+    """Return the word shifted."""
+    return replace(word, box=word.box.shifted(dx, dy))
+
+
+def _within(box: PixelBox, outer: PixelBox, slack: float) -> bool:
+    grown = outer.grown(slack, slack)
+    return box.intersection_area(grown) >= 0.999 * box.area
 
 
 def _is_level(word: Word) -> bool:

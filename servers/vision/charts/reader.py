@@ -15,14 +15,19 @@ from servers.vision.charts.bars import find_bars
 from servers.vision.charts.colors import Palette, find_palette
 from servers.vision.charts.combo import add_line
 from servers.vision.charts.drawn import LEAST_DRAWN, drawn_share
+from servers.vision.charts.evidence import drawing_of, find_frames
 from servers.vision.charts.fidelity import tell
 from servers.vision.charts.legend import find_legend
 from servers.vision.charts.line_figure import line_figure
 from servers.vision.charts.page import Page, prepare
+from servers.vision.charts.panels import find_panels
 from servers.vision.charts.pie import find_pie
 from servers.vision.charts.pie_figure import pie_figure
 from servers.vision.charts.scatter_figure import scatter_figure
+from servers.vision.charts.shared_legend import name_by_shared_legend
 from servers.vision.charts.ticks import ValueAxis, find_value_axes
+from servers.vision.charts.titles import find_title
+from servers.vision.geometry import box_of
 from servers.vision.text import Word
 
 _LETTERING = 0.6  # share of a fill's pixels inside words, above which it is a colour of text
@@ -51,8 +56,25 @@ def examine(rgb: NDArray[np.uint8], words: Sequence[Word]) -> ChartReading:
       NotReady: the text recognition data is not installed.
     """
     page = prepare(rgb, words)
+    panels = find_panels(page)
+    if len(panels) == 1:
+        return _read(page)
+    figures: list[figure_pb2.Figure] = []
+    reasons: list[str] = []
+    for panel in panels:
+        reading = _read(panel.page)
+        for figure in reading.figures:
+            panel.settle(figure)
+            figures.append(figure)
+        reasons += [reason for reason in reading.reasons if reason not in reasons]
+    name_by_shared_legend(page, figures)
+    return ChartReading(tuple(figures), () if figures else tuple(reasons))
+
+
+def _read(page: Page) -> ChartReading:
+    """Return the one chart of a page."""
     axes = find_value_axes(page)
-    share = drawn_share(rgb)
+    share = drawn_share(page.rgb)
     if not axes and share < LEAST_DRAWN:
         reason = (
             f"No axis was read and only {share:.0%} of the picture is in flat colours, as of a photo or a texture; "
@@ -66,9 +88,25 @@ def examine(rgb: NDArray[np.uint8], words: Sequence[Word]) -> ChartReading:
         )
     figures = _figures(page, palette, axes)
     for figure in figures:
+        if not figure.chart.title:
+            _add_title(page, figure)
         tell(page.cuts.found, figure)
     reasons = [f"{message[:1].upper()}{message[1:]}." for message in page.cuts.found.values()]
     return ChartReading(tuple(figures), () if figures else tuple(reasons))
+
+
+def _add_title(page: Page, figure: figure_pb2.Figure) -> None:
+    """Give a figure without a title the words right over its frame, where data can't be."""
+    drawing = drawing_of(page)
+    frame = max(find_frames(page, drawing), key=lambda box: box.area, default=None)
+    if frame is None or frame.overlap(box_of(figure.chart.plot_area)) < 0.5:
+        return
+    names = [box_of(series.name_box) for series in figure.chart.series if series.HasField("name_box")]
+    ticks = [box_of(tick.box) for axis in figure.chart.axes for tick in axis.ticks]
+    title, box = find_title(page, frame, exclude=[*names, *ticks])
+    if box is not None:
+        figure.chart.title = title[:2000]
+        figure.chart.title_box.CopyFrom(box.to_proto())
 
 
 def _figures(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> list[figure_pb2.Figure]:
