@@ -36,7 +36,7 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
     """
     answer = read_unjudged(rgb)
     for figure in answer.figures:
-        weigh_cells(figure.table)
+        weigh_cells(figure)
         judge(figure)
     return answer
 

@@ -100,10 +100,11 @@ def _read(kind: str, seed: int) -> Iterator[Row]:
     figures = list(read_unjudged(specimen.rgb).figures)
     known: dict[str, tuple[str, dict[str, float]]] = {}
     for figure in figures:
-        for one in evidence_of(figure.chart):
-            known[one.entry.value.value_id] = (figure.figure_id, terms(figure, one))
+        evidence = evidence_of(figure.chart)
+        for one, found in zip(evidence, terms(figure, evidence), strict=True):
+            known[one.entry.value.value_id] = (figure.figure_id, found)
         for cell in figure.table.cells:
-            known[cell.value.value_id] = (figure.figure_id, cell_terms(cell))
+            known[cell.value.value_id] = (figure.figure_id, cell_terms(figure, cell))
     for scored in score(specimen, figures):
         for value in scored.values:
             if value.value_id in known:

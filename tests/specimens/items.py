@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from loupe.type.v1 import figure_pb2
 
@@ -35,7 +36,7 @@ def read_items(figure: figure_pb2.Figure) -> list[ReadItem]:
             label=point.label,
             number=point.y.number,
             text=point.y.printed,
-            x=point.x.number if point.x.HasField("number") else None,
+            x=_x(figure.chart, point.x.number) if point.x.HasField("number") else None,
             x_end=point.x_end.number if point.x_end.HasField("number") else None,
             confidence=point.y.confidence,
             origin=point.y.origin,
@@ -46,6 +47,20 @@ def read_items(figure: figure_pb2.Figure) -> list[ReadItem]:
         for point in series.points
         if point.y.HasField("number")
     ]
+
+
+def _x(chart: figure_pb2.Chart, number: float) -> float:
+    """Return an x as truth has it: a plain year as the seconds at which it begins."""
+    is_year = any(
+        axis.dimension == figure_pb2.AXIS_DIMENSION_X
+        and axis.scale == figure_pb2.AXIS_SCALE_DATE
+        and axis.unit == "year"
+        for axis in chart.axes
+    )
+    if not is_year or not 1 <= number < 9999:
+        return number
+    start, after = (datetime(int(number) + k, 1, 1, tzinfo=UTC).timestamp() for k in (0, 1))
+    return start + (number - int(number)) * (after - start)
 
 
 def _cells(figure: figure_pb2.Figure) -> list[ReadItem]:

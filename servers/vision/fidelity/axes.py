@@ -11,7 +11,9 @@ from servers.vision.fidelity.evidence import Evidence
 from servers.vision.fidelity.reason import reason
 from servers.vision.measuring import MEASURED, PIES, Scale, axis_along, place_of
 
-CODES = frozenset({"no_value_axis", "few_ticks", "residual_too_high", "ticks_disagree", "not_measured_again"})
+CODES = frozenset(
+    {"no_value_axis", "few_ticks", "residual_too_high", "ticks_disagree", "axis_backwards", "not_measured_again"}
+)
 _FEWEST_TICKS = 3
 """Two ticks always lie on a line: nothing would show a misread one."""
 _MOST_RESIDUAL_PX = 3.0
@@ -44,7 +46,7 @@ def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[fi
             if line.tick_count < _FEWEST_TICKS and not axis.segments:
                 yield reason("few_ticks", f"axis {name} rests on {line.tick_count} readable ticks", values, chart)
             spacing = _spacing_px(ticks)
-            if line.residual_px > max(_MOST_RESIDUAL_PX, 0.0) or line.residual_px > _MOST_RESIDUAL * spacing:
+            if line.residual_px > _MOST_RESIDUAL_PX or line.residual_px > _MOST_RESIDUAL * spacing:
                 share = f", {line.residual_px / spacing:.0%} of their distance" if np.isfinite(spacing) else ""
                 message = f"the ticks of axis {name} are {line.residual_px:.1f} px off their line{share}"
                 yield reason("residual_too_high", message, values, chart)
@@ -52,7 +54,13 @@ def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[fi
             if line.tick_count < _LEAST_AGREEING * numbered:
                 message = f"only {line.tick_count} of {numbered} ticks of axis {name} lie on one scale"
                 yield reason("ticks_disagree", message, values, chart)
-        if any(tick.is_corrected for tick in axis.ticks):
+        is_x = dimension == figure_pb2.AXIS_DIMENSION_X
+        is_corrected = any(tick.is_corrected for tick in axis.ticks)
+        if not is_corrected and all((part.fit.slope < 0) == is_x for part in scale.stretches):
+            # Rarely drawn so; mostly all signs of an axis below zero were lost.
+            message = f"the numbers of axis {name} grow {'to the left' if is_x else 'downwards'}"
+            yield reason("axis_backwards", message, values, chart)
+        if is_corrected:
             lost = [entry.value for entry in measured if place_of(chart, entry, scale) is None]
             if lost:
                 message = f"{len(lost)} values stayed as they were: where they stand on axis {name} is not known"

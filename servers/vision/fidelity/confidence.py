@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from loupe.type.v1 import figure_pb2
+from servers.vision.fidelity import names
 from servers.vision.fidelity.evidence import Agreement, Evidence
 from servers.vision.measuring import values_of
 
@@ -23,6 +24,7 @@ LEAST, MOST = 0.01, 0.995
 """Nothing that was read is quite wrong or quite sure."""
 _LARGE_LETTERS_PX = 14.0
 _MANY_TICKS = 5
+_LARGE_TABLE = 20
 _OWN_PX = 0.5
 """Edges of marks are known to about half a pixel, however well the axis is."""
 _FAMILIES = {
@@ -41,18 +43,18 @@ _FAMILY_OF = {kind: name for name, kinds in _FAMILIES.items() for kind in kinds}
 
 def weigh(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> None:
     """Give each value of a chart its confidence; what a person gave is sure."""
-    for one in evidence:
+    for one, found in zip(evidence, terms(figure, evidence), strict=True):
         value = one.entry.value
         if value.origin == figure_pb2.ORIGIN_CORRECTED:
             value.confidence = 1.0
         else:
-            value.confidence = probability(terms(figure, one)) if value.HasField("number") else 0.0
+            value.confidence = probability(found) if value.HasField("number") else 0.0
 
 
-def weigh_cells(table: figure_pb2.Table) -> None:
+def weigh_cells(figure: figure_pb2.Figure) -> None:
     """Turn the certainty of recognition, which reading gave each cell, into its confidence. Not to be done twice."""
-    for cell in table.cells:
-        cell.value.confidence = probability(cell_terms(cell))
+    for cell in figure.table.cells:
+        cell.value.confidence = probability(cell_terms(figure, cell))
 
 
 def expected_share(figure: figure_pb2.Figure) -> float:
@@ -68,17 +70,32 @@ def probability(features: Mapping[str, float]) -> float:
     return min(MOST, max(LEAST, 1.0 / (1.0 + math.exp(-total))))
 
 
-def terms(figure: figure_pb2.Figure, one: Evidence) -> dict[str, float]:
-    """Return what speaks for a value of a chart, each between 0 and 1, with the constant terms of its kind."""
-    value = one.entry.value
+def terms(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> list[dict[str, float]]:
+    """Return what speaks for each value of a chart, all between 0 and 1, with the constant terms of its kind."""
+    chart = figure.chart
+    shared = {
+        "any value": 1.0,
+        f"kind {_FAMILY_OF.get(chart.type, 'unknown')}": 1.0,
+        "structure": figure.confidence,
+        "names sound": float(not any(names.doubts(chart))),
+    }
+    numbered = {axis.dimension: sum(tick.HasField("number") for tick in axis.ticks) for axis in chart.axes}
+    return [
+        {"guess": 1.0}
+        if one.entry.value.origin == figure_pb2.ORIGIN_GUESSED
+        else shared | _own_terms(chart, one, numbered.get(one.entry.dimension, 0))
+        for one in evidence
+    ]
+
+
+def _own_terms(chart: figure_pb2.Chart, one: Evidence, tick_count: int) -> dict[str, float]:
+    series, point = one.entry.series, one.entry.point
     how = _how(one)
     found = {
-        "any value": 1.0,
-        f"kind {_FAMILY_OF.get(figure.chart.type, 'unknown')}": 1.0,
         f"how {how}": 1.0,
-        "structure": figure.confidence,
-        "series named": float(bool(one.entry.series.name) or len(figure.chart.series) == 1),
-        "point labelled": float(one.entry.point.HasField("label_box") or one.entry.point.HasField("x")),
+        "series named": float(bool(series.name) or len(chart.series) == 1),
+        "series named beside": float(series.HasField("name_box") or len(chart.series) == 1),
+        "point labelled": float(point.HasField("label_box") or point.HasField("x")),
         "letters": min(1.0, _letter_px(one) / _LARGE_LETTERS_PX),
         "labels agree": one.agreeing,
     }
@@ -86,16 +103,19 @@ def terms(figure: figure_pb2.Figure, one: Evidence) -> dict[str, float]:
         sigmas = one.slack_px / math.hypot(_OWN_PX, one.residual_px)
         found |= {f"within {reach} sigma": min(1.0, sigmas / reach) for reach in (1, 3, 10)}
         found["ticks"] = min(_MANY_TICKS, one.tick_count) / _MANY_TICKS
-    if value.origin == figure_pb2.ORIGIN_GUESSED:
-        found = {"guess": 1.0}
+        found["ticks agree"] = min(1.0, one.tick_count / max(1, tick_count))
     return found
 
 
-def cell_terms(cell: figure_pb2.Cell) -> dict[str, float]:
+def cell_terms(figure: figure_pb2.Figure, cell: figure_pb2.Cell) -> dict[str, float]:
     """Return what speaks for a cell, before its confidence is anything but the certainty of recognition."""
     sure = min(max(cell.value.confidence, 0.0), 1.0)
     what = "number" if cell.value.HasField("number") else "words"
-    found = {f"any cell of {what}": 1.0}
+    found = {
+        f"any cell of {what}": 1.0,
+        "table structure": figure.confidence,
+        "table size": min(1.0, len(figure.table.cells) / _LARGE_TABLE),
+    }
     return found | {f"recognised over {part}": max(0.0, sure - part) / (1 - part) for part in (0.0, 0.5, 0.8, 0.9)}
 
 
