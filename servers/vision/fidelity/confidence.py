@@ -27,18 +27,22 @@ _MANY_TICKS = 5
 _LARGE_TABLE = 20
 _OWN_PX = 0.5
 """Edges of marks are known to about half a pixel, however well the axis is."""
-_FAMILIES = {
-    "bars": (1, 2, 3, 4),
-    "stacked bars": (5, 6),
-    "lines": (7,),
-    "areas": (8,),
-    "stacked areas": (9,),
-    "pies": (10, 11),
-    "points": (12,),
-    "histogram": (13,),
-    "boxes": (14,),
+_FAMILY_OF = {
+    figure_pb2.CHART_TYPE_BAR: "bars",
+    figure_pb2.CHART_TYPE_HORIZONTAL_BAR: "bars",
+    figure_pb2.CHART_TYPE_GROUPED_BAR: "bars",
+    figure_pb2.CHART_TYPE_HORIZONTAL_GROUPED_BAR: "bars",
+    figure_pb2.CHART_TYPE_STACKED_BAR: "stacked bars",
+    figure_pb2.CHART_TYPE_HORIZONTAL_STACKED_BAR: "stacked bars",
+    figure_pb2.CHART_TYPE_LINE: "lines",
+    figure_pb2.CHART_TYPE_AREA: "areas",
+    figure_pb2.CHART_TYPE_STACKED_AREA: "stacked areas",
+    figure_pb2.CHART_TYPE_PIE: "pies",
+    figure_pb2.CHART_TYPE_DONUT: "pies",
+    figure_pb2.CHART_TYPE_SCATTER: "points",
+    figure_pb2.CHART_TYPE_HISTOGRAM: "histograms",
+    figure_pb2.CHART_TYPE_BOX: "boxes",
 }
-_FAMILY_OF = {kind: name for name, kinds in _FAMILIES.items() for kind in kinds}
 
 
 def weigh(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> None:
