@@ -16,9 +16,10 @@ WIDEST_PX = 4000
 
 def degrade(rgb: Rgb, rng: Random) -> Rgb:
     """Return the picture as it may come in: more than half untouched, the others with one or two mild harms."""
+    rgb = within_bounds(rgb)
     chance = rng.random()
     if chance < 0.55:
-        return within_bounds(rgb)
+        return rgb
     if chance < 0.75:
         return jpeg(rgb, rng.randint(55, 92))
     if chance < 0.85:
