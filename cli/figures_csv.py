@@ -112,45 +112,22 @@ def _value_axis(series: Series) -> AxisDimension.ValueType:
 
 
 def _table_rows(table: Table) -> list[list[str]]:
-    """Return the cells as printed under one row of column names.
+    """Return the cells as printed, row by row as a person would type them: a cell that spans stands in each place.
 
-    Several header rows become one, joined by a space. A header cell names every row or column it spans; a cell of data
-    that spans several stands in the first, so that a column adds up to what the table says.
+    Several header rows stay several rows. A table without any gets one, for the first row of the file is a header.
     """
-    grid = _grid(table)
-    head_count, columns = min(table.header_row_count, table.row_count), range(table.column_count)
-    header = [_column_name([grid.get((row, column)) for row in range(head_count)]) for column in columns]
-    if not head_count:
-        header = ["", *(f"column {column + 1}" for column in columns[1:])]
-    body = [[_text(grid.get((row, column))) for column in columns] for row in range(head_count, table.row_count)]
-    return [header, *body]
-
-
-def _grid(table: Table) -> dict[tuple[int, int], Cell]:
-    label_count = max(1, table.header_column_count)
-    grid = {}
+    rows = [[""] * table.column_count for _ in range(table.row_count)]
     for cell in table.cells:
-        row_end, column_end = cell.row + 1, cell.column + 1
-        if cell.row < table.header_row_count:
-            row_end = min(cell.row + max(1, cell.row_span), table.header_row_count)
-            column_end = cell.column + max(1, cell.column_span)
-        elif cell.column < label_count:
-            row_end = cell.row + max(1, cell.row_span)
-            column_end = min(cell.column + max(1, cell.column_span), label_count)
-        for row in range(cell.row, row_end):
-            for column in range(cell.column, column_end):
-                grid[row, column] = cell
-    return grid
+        for row in rows[cell.row : cell.row + max(1, cell.row_span)]:
+            end = min(cell.column + max(1, cell.column_span), table.column_count)
+            row[cell.column : end] = [_text(cell)] * (end - cell.column)
+    if not table.header_row_count:
+        rows.insert(0, ["", *(f"column {column + 1}" for column in range(1, table.column_count))])
+    return rows
 
 
-def _column_name(cells: list[Cell | None]) -> str:
-    """Return the texts from top to bottom, that of a cell which spans rows once."""
-    texts = [_text(cell) for place, cell in enumerate(cells) if place == 0 or cell is not cells[place - 1]]
-    return " ".join(filter(None, texts))
-
-
-def _text(cell: Cell | None) -> str:
-    return "" if cell is None else _line(cell.value.printed) or number_text(cell.value)
+def _text(cell: Cell) -> str:
+    return _line(cell.value.printed) or number_text(cell.value)
 
 
 def _line(text: str) -> str:

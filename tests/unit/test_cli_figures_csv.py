@@ -113,7 +113,7 @@ def test_a_table_gives_its_cells_as_printed() -> None:
     assert to_csv(figure) == 'Sign,Rate,n\nPain,19.4%,"1,204"\n'
 
 
-def test_several_header_rows_become_one_and_a_spanning_header_names_each_of_its_columns() -> None:
+def test_header_rows_stay_rows_and_a_spanning_header_stands_in_each_of_its_places() -> None:
     figure = table(
         *(3, 4),
         *((0, 0, "Item"), (0, 1, "Doctors"), (0, 3, "P")),
@@ -125,15 +125,20 @@ def test_several_header_rows_become_one_and_a_spanning_header_names_each_of_its_
     figure.table.cells[1].column_span = 2
     figure.table.cells[2].row_span = 2
 
-    assert to_csv(figure) == "Item,Doctors agree,Doctors disagree,P\nFirst,26.3,7.1,0.01\n"
+    assert to_csv(figure) == "Item,Doctors,Doctors,P\nItem,agree,disagree,P\nFirst,26.3,7.1,0.01\n"
 
 
-def test_a_label_that_spans_rows_stands_in_each_and_a_number_that_spans_columns_once() -> None:
-    figure = table(3, 3, (0, 1, "a"), (0, 2, "b"), (1, 0, "North"), (1, 1, "5"), (2, 1, "7"), (2, 2, "8"))
-    figure.table.cells[2].row_span = 2
-    figure.table.cells[3].column_span = 2
+def test_a_cell_that_spans_rows_or_columns_of_the_body_stands_in_each_place() -> None:
+    figure = table(
+        *(4, 3),
+        *((0, 1, "a"), (0, 2, "b")),
+        *((1, 0, "Harbours"),),
+        *((2, 0, "North"), (2, 1, "5"), (2, 2, "6"), (3, 1, "7"), (3, 2, "8")),
+    )
+    figure.table.cells[2].column_span = 3
+    figure.table.cells[3].row_span = 2
 
-    assert to_csv(figure) == ",a,b\nNorth,5,\nNorth,7,8\n"
+    assert to_csv(figure) == ",a,b\nHarbours,Harbours,Harbours\nNorth,5,6\nNorth,7,8\n"
 
 
 def test_a_table_without_a_header_gets_one() -> None:
