@@ -155,7 +155,7 @@ class _Worker:
             *limits,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # Threads of Tesseract, OpenBLAS and OpenCV fight each other over the cores that the other workers have.
+            # Threads of OpenBLAS and OpenCV fight each other over the cores that the other workers have.
             env={**os.environ, "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
         return cls(process)

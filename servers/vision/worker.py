@@ -21,7 +21,7 @@ from servers.vision.image import ImageLimits, load_image
 from servers.vision.overlay import draw_overlay
 from servers.vision.pool import DONE, OPERATIONS, READY, REFUSED, REQUEST, RESPONSE
 from servers.vision.reading import read_image
-from servers.vision.tesseract import warm
+from servers.vision.text import warm
 
 
 def main(arguments: list[str]) -> None:

@@ -176,9 +176,10 @@ async def test_health_answers_while_an_image_is_read(files, servers, vision):
     assert (await reading).text_blocks
 
 
-async def test_without_recognition_data_the_server_stays_up_and_says_what_to_install(module_home, tmp_path):
+async def test_without_recognition_weights_the_server_stays_up_and_says_what_to_install(module_home, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import servers.vision.tesseract as t\nt._KNOWN_PLACES = ()\n", encoding="utf8"
+        "import pathlib\nimport servers.vision.text.recogniser as r\nr._MODEL = pathlib.Path('none')\n",
+        encoding="utf8",
     )
     request = AnalyzeImageRequest(file=FileRef(file_id="file_" + "a" * 26))
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(servers_package.__file__).parents[1]}"}
@@ -186,4 +187,4 @@ async def test_without_recognition_data_the_server_stays_up_and_says_what_to_ins
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await VisionServiceStub(channel).AnalyzeImage(request)
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
-    assert "apt-get install tesseract-ocr-eng" in (refused.value.details() or "")
+    assert "pip install '.[vision]'" in (refused.value.details() or "")

@@ -154,15 +154,16 @@ async def test_too_little_memory_is_an_error_of_the_image():
         await pool.close()
 
 
-async def test_missing_recognition_data_is_not_ready(monkeypatch, tmp_path):
+async def test_missing_recognition_weights_are_not_ready(monkeypatch, tmp_path):
     root = Path(servers.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{root}")
     (tmp_path / "sitecustomize.py").write_text(
-        "import servers.vision.tesseract as t\nt._KNOWN_PLACES = ()\n", encoding="utf8"
+        "import pathlib\nimport servers.vision.text.recogniser as r\nr._MODEL = pathlib.Path('none')\n",
+        encoding="utf8",
     )
     pool = WorkerPool(SPEC, workers=1, max_waiting=0, max_task_s=1)
     try:
-        with pytest.raises(NotReady, match="tesseract-ocr-eng"):
+        with pytest.raises(NotReady, match="weights of text recognition"):
             await pool.start()
     finally:
         await pool.close()

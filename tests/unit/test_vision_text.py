@@ -7,8 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from servers.kit.errors import NotReady
-from servers.vision import tesseract
-from servers.vision.text import read_line, read_words
+from servers.vision.text import read_line, read_words, recogniser
 from tests.vision_pictures import font, text_picture
 
 
@@ -156,8 +155,8 @@ def test_an_empty_crop_gives_no_text(shape):
     assert (word.text, word.confidence) == ("", 0.0)
 
 
-def test_missing_recognition_data_names_the_package(monkeypatch, tmp_path):
-    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
-    monkeypatch.setattr(tesseract, "_KNOWN_PLACES", (str(tmp_path),))
-    with pytest.raises(NotReady, match="apt-get install tesseract-ocr-eng"):
-        tesseract.find_tessdata()
+def test_missing_weights_say_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(recogniser, "_MODEL", tmp_path / "missing.onnx")
+    recogniser._network.cache_clear()
+    with pytest.raises(NotReady, match="pip install"):
+        recogniser.warm()

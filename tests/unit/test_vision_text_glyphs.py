@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from servers.vision.geometry import PixelBox
-from servers.vision.text import Word, _once_each, has_paper, read_words
+from servers.vision.text import Word, read_words
+from servers.vision.text.page import _once_each, has_paper
 from tests.vision_pictures import font, text_picture
 
 

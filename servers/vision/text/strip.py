@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from servers.vision.geometry import PixelBox
 from servers.vision.ink import Ink
-from servers.vision.lines import TextLine
+from servers.vision.text.lines import TextLine
+from servers.vision.text.recogniser import STRIP_HEIGHT_PX
 
-MARGIN_PX = 12
-_LETTER_HEIGHT_PX = 32
-"""Capital height given to Tesseract; 20 to 40 read best (its documentation, "Improving the quality of the output")."""
-_LARGEST_SIDE_PX = 6000
+_MARGIN_PX = 8
+_TEXT_HEIGHT_PX = 28
+"""From the highest to the lowest ink: 24 to 36 of the strip's 48 read best, the lower ones lose fewest spaces."""
+_LARGEST_WIDTH_PX = 3000
+_LARGEST_SCALE = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,11 @@ class Strip:
     """The picture of a line, and the way back."""
 
     grey: NDArray[np.uint8]
-    """[h, w]: 255 is paper, 0 the line's strongest ink."""
+    """[48, w]: 255 is paper, 0 the line's strongest ink."""
     to_strip: NDArray[np.float64]
     """[2, 3]: affine, image pixels to strip pixels."""
+    text_height_px: float
+    """Of the strip, from its highest to its lowest ink."""
 
     def to_image(self, box: PixelBox) -> PixelBox:
         """Return the image's box around a box of the strip."""
@@ -43,7 +47,7 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
 
     Args:
       angle_deg: how far the text is turned counter-clockwise.
-      zoom: relative to the letter height that usually reads best.
+      zoom: relative to the height that usually reads best.
     """
     height = line.letter_height_px
     letters = ink.boxes[line.pieces]
@@ -62,26 +66,25 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     is_kept = ours | (cv2.dilate(others.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     strength = np.where(is_kept, ink.strength[y0:y1, x0:x1], 0).astype(np.uint8)
 
-    largest = _LARGEST_SIDE_PX / max(x1 - x0, y1 - y0)
-    scale = min(max(zoom * _LETTER_HEIGHT_PX / height, 0.2), 8.0, largest)
     turn = math.radians(angle_deg)
     # On a page whose y runs down, this turns clockwise: back from the text's counter-clockwise angle.
-    rotation = scale * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    outline = np.array([(x, y) for x in (x0, x1) for y in (y0, y1)], np.float64)
-    if angle_deg % 90 and ours.any():  # the box around slanted letters is mostly paper, and neighbours reach into it
-        row, column = np.nonzero(ours)
-        outline = np.concatenate(
-            [np.stack([column + x0 + shift, row + y0 + shift], axis=1) for shift in (-1.0, 2.0)]
-        ).astype(np.float64)
+    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    row, column = np.nonzero(ours)
+    outline = np.concatenate([np.stack([column + x0 + end, row + y0 + end], axis=1) for end in (0.0, 1.0)])
     corners = outline @ rotation.T
-    size = np.ceil(corners.max(axis=0) - corners.min(axis=0)).astype(int) + 2 * MARGIN_PX
-    to_strip = np.column_stack([rotation, MARGIN_PX - corners.min(axis=0)])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    width, text_height = (high - low).tolist()
+    scale = min(zoom * _TEXT_HEIGHT_PX / text_height, _LARGEST_SCALE, _LARGEST_WIDTH_PX / width)
+    size = (math.ceil(scale * width) + 2 * _MARGIN_PX, STRIP_HEIGHT_PX)
+    rotation *= scale
+    shift = np.array([_MARGIN_PX, (STRIP_HEIGHT_PX - scale * text_height) / 2]) - scale * low
+    to_strip = np.column_stack([rotation, shift])
     # Pixel centres are at halves in our coordinates and at integers in OpenCV's.
     local = to_strip.copy()
     local[:, 2] += rotation @ np.array([x0 + 0.5, y0 + 0.5]) - 0.5
     if scale < 0.6:  # averaging first, or thin strokes fall between the samples
         strength = cv2.blur(strength, (round(1 / scale), round(1 / scale))).astype(np.uint8)
-    turned = cv2.warpAffine(strength, local, (int(size[0]), int(size[1])), flags=cv2.INTER_LANCZOS4)
-    strongest = max(float(np.percentile(strength[ours], 95)) if ours.any() else 1.0, 1.0)
+    turned = cv2.warpAffine(strength, local, size, flags=cv2.INTER_CUBIC)
+    strongest = max(float(np.percentile(strength[ours], 95)), 1.0)
     grey = 255 - np.clip(turned.astype(np.float32) * (255 / strongest), 0, 255)
-    return Strip(grey.astype(np.uint8), to_strip)
+    return Strip(grey.astype(np.uint8), to_strip, scale * text_height)

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from servers.vision.geometry import PixelBox
 from servers.vision.ink import Ink
-from servers.vision.line_reading import Reading
-from servers.vision.lines import TextLine
-from servers.vision.strip import MARGIN_PX, cut_strip
-from servers.vision.tesseract import RawWord, recognise
+from servers.vision.text.lines import TextLine
+from servers.vision.text.reading import Reading
+from servers.vision.text.recogniser import STRIP_HEIGHT_PX, recognise
+from servers.vision.text.word import Word
 
-_LETTER_HEIGHT_PX = 32
+_LETTER_HEIGHT_PX = 26
 _LEAST_LETTERS, _MOST_LETTERS = 3, 40
+_MARGIN_PX = 8
 _MOST_ROWS = 12
 _LARGEST_SIZE_RATIO = 2.0
 # In letter heights.
 _OFF_ROW = 0.35
 _GAP = 0.35  # as within a word, so that no space is read
 _LEAST_CONFIDENCE = 0.6
-_CONFIDENT = 0.8
 _QUARTER_TURNS = {0: 0, 90: -1, 270: 1}
 
 
@@ -70,14 +70,12 @@ def _best(ink: Ink, row: Sequence[TextLine], angles: Sequence[int], stands: Sequ
     # Down a column no baseline is to be seen: letters stand on one, or hang from one height as x and y do.
     best: tuple[float, str, int] = (0.0, "", 0)
     for angle, is_standing in itertools.product(angles, stands):
-        words = recognise(_word_picture(ink, row, angle, is_standing=is_standing), single_line=True)
-        text = "".join(word.text for word in words)
+        letters = recognise(_word_picture(ink, row, angle, is_standing=is_standing))
+        text = "".join(letter.text for letter in letters)
         fits = len(text) == len(row) and text.isascii() and text.isalnum() and len(set(text)) > 1
-        confidence = sum(word.confidence * len(word.text) for word in words) / max(1, len(text))
+        confidence = sum(letter.probability for letter in letters) / max(1, len(text))
         if fits and confidence > best[0]:
             best = (confidence, text, angle)
-        if best[0] >= _CONFIDENT:
-            break
     confidence, text, angle = best
     if confidence < _LEAST_CONFIDENCE:
         return []
@@ -85,11 +83,8 @@ def _best(ink: Ink, row: Sequence[TextLine], angles: Sequence[int], stands: Sequ
 
 
 def _reading(ink: Ink, line: TextLine, letter: str, angle: int, confidence: float) -> Reading:
-    strip = cut_strip(ink, line, angle)
-    left, top, right, bottom = ink.boxes[line.pieces[0]].tolist()
-    corners = strip.to_strip @ np.array([[left, right], [top, bottom], [1.0, 1.0]])
-    (x_min, y_min), (x_max, y_max) = corners.min(axis=1).tolist(), corners.max(axis=1).tolist()
-    return Reading((RawWord(letter, PixelBox(x_min, y_min, x_max, y_max), confidence),), strip, line, angle)
+    box = PixelBox(*map(float, ink.boxes[line.pieces[0]]))
+    return Reading((Word(letter, box, confidence, angle),), line, angle, is_of_row=True)
 
 
 def _word_picture(ink: Ink, row: Sequence[TextLine], angle: int, *, is_standing: bool) -> NDArray[np.uint8]:
@@ -111,8 +106,11 @@ def _word_picture(ink: Ink, row: Sequence[TextLine], angle: int, *, is_standing:
         for letter, rest in zip(letters, missing, strict=True)
     ]
     picture = np.concatenate(wide, axis=1).astype(np.uint8)
-    scale = _LETTER_HEIGHT_PX / max(1, height - 4)
-    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8)
+    scale = min(_LETTER_HEIGHT_PX / max(1, height - 4), STRIP_HEIGHT_PX / len(picture))
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
     strongest = max(float(np.percentile(picture[picture > 0], 90)) if picture.any() else 1.0, 1.0)
-    grey = 255 - np.clip(picture.astype(np.float32) * (255 / strongest), 0, 255)
-    return np.pad(grey.astype(np.uint8), MARGIN_PX, constant_values=255)
+    grey = (255 - np.clip(picture.astype(np.float32) * (255 / strongest), 0, 255)).astype(np.uint8)
+    above = max(0, STRIP_HEIGHT_PX - len(grey)) // 2
+    below = max(0, STRIP_HEIGHT_PX - len(grey) - above)
+    padded = np.pad(grey, ((above, below), (_MARGIN_PX, _MARGIN_PX)), constant_values=255)
+    return padded[:STRIP_HEIGHT_PX]

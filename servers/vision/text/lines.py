@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -67,6 +68,7 @@ def find_lines(ink: Ink) -> list[TextLine]:
         lines += [_line(glyphs, members[row], boxes, 90.0) for row in _rows(turned)]
     lines += [_line(glyphs, members, boxes, angle) for members, angle in _join_slanted(slanted, boxes)]
     lines = [line for line in lines if line.letter_height_px >= _LEAST_LETTER_HEIGHT_PX]
+    lines = _joined_by_marks(ink, lines)
     # Points and dashes of large letters look like letters of their own, and are read with their line.
     is_mark = np.zeros(len(ink.boxes), np.bool_)
     for line in lines:
@@ -75,6 +77,32 @@ def find_lines(ink: Ink) -> list[TextLine]:
             marks = marks[marks != line.pieces[0]]  # a lone I is as slim as a mark of itself
         is_mark[marks] = True
     return [line for line in lines if not is_mark[line.pieces].all()]
+
+
+def _joined_by_marks(ink: Ink, lines: list[TextLine]) -> list[TextLine]:
+    """Return the lines with those joined that one dash or sign parts: "0.310–2.268", "n = 42"."""
+    upright = [line for line in lines if line.angle_deg == 0]
+    owners: dict[int, list[int]] = {}
+    bounds = np.array([_bounds(ink, line) for line in upright]).reshape(-1, 4)
+    for index, line in enumerate(upright):
+        x_min, y_min, x_max, y_max = bounds[index]
+        marks = ink.marks_near((x_min, y_min, x_max, y_max), line.letter_height_px, 0)
+        for mark in marks[~np.isin(marks, line.pieces)].tolist():
+            middle = (ink.boxes[mark, 1] + ink.boxes[mark, 3]) / 2
+            if y_min + 0.2 * (y_max - y_min) < middle < y_max:
+                owners.setdefault(mark, []).append(index)
+    pairs = []
+    for first, second in (pair for group in owners.values() for pair in itertools.pairwise(group)):
+        low, high = np.maximum(bounds[first], bounds[second]), np.minimum(bounds[first], bounds[second])
+        heights = sorted((upright[first].letter_height_px, upright[second].letter_height_px))
+        is_beside = low[0] >= high[2] - 1 and high[3] - low[1] >= 0.6 * heights[0] and heights[1] <= 1.4 * heights[0]
+        if is_beside:
+            pairs.append((first, second))
+    joined = []
+    for group in _clusters(np.array(pairs, np.int64).reshape(-1, 2), len(upright)):
+        pieces = np.concatenate([upright[index].pieces for index in group])
+        joined.append(TextLine(pieces, 0.0, max(upright[index].letter_height_px for index in group)))
+    return joined + [line for line in lines if line.angle_deg != 0]
 
 
 def _lean_alike(words: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray[np.int64], float]]:

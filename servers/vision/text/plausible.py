@@ -1,0 +1,69 @@
+"""Which readings are text: icons, markers, error bars and pieces of curves look like letters to a recogniser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from servers.vision.ink import Ink
+from servers.vision.text.alphabet import SHAPES
+from servers.vision.text.reading import Reading
+from servers.vision.text.word import Word
+
+_LEAST_CONFIDENCE = 0.4
+# Within a line that reads well.
+_LEAST_WORD_CONFIDENCE = 0.2
+# One letter or digit alone is more often something else.
+_LEAST_LETTER_CONFIDENCE = 0.6
+_LEAST_DIGIT_CONFIDENCE = 0.75
+_SIGNS_OF_VALUES = "%$€£¥"
+# A bare upright stroke: a 1 has a flag, and an I or l stands in a word or a row of letters.
+_STROKE_ASPECT = 0.28
+# A letter alone is about as high as the words of its page.
+_SURE = 0.8
+_SMALLEST_RATIO, _LARGEST_RATIO = 0.55, 1.8
+
+
+def text_of(ink: Ink, readings: Sequence[Reading]) -> list[Reading]:
+    """Return the readings that are text, without the words of theirs that are not."""
+    heights = np.array(
+        [
+            reading.line.letter_height_px
+            for reading in readings
+            if reading.confidence >= _SURE and sum(map(str.isalnum, reading.text)) > 1
+        ]
+    )
+    found = []
+    for reading in readings:
+        if reading.confidence < _LEAST_CONFIDENCE or (len(reading.text) == 1 and not _is_letter(ink, reading, heights)):
+            continue
+        words = _without_signs([word for word in reading.words if word.confidence >= _LEAST_WORD_CONFIDENCE])
+        if words:
+            found.append(replace(reading, words=tuple(words)))
+    return found
+
+
+def _is_letter(ink: Ink, reading: Reading, heights: NDArray[np.float64]) -> bool:
+    if not reading.text.isalnum() and reading.text not in _SIGNS_OF_VALUES:
+        return False
+    least = _LEAST_DIGIT_CONFIDENCE if reading.text.isdigit() else _LEAST_LETTER_CONFIDENCE
+    if reading.confidence < least:
+        return False
+    if not reading.is_of_row:
+        box = reading.words[0].box
+        upright, across = (box.height, box.width) if reading.angle_deg % 180 == 0 else (box.width, box.height)
+        if across < _STROKE_ASPECT * upright:
+            return False
+    ratio = reading.line.letter_height_px / heights
+    return not len(heights) or bool(((ratio >= _SMALLEST_RATIO) & (ratio <= _LARGEST_RATIO)).any())
+
+
+def _without_signs(words: Sequence[Word]) -> list[Word]:
+    """Return the words without bullets and dashes at the ends of their line, and without markers."""
+    cleaned = [replace(word, text=word.text.strip(SHAPES)) for word in words]
+    says = [any(map(str.isalnum, word.text)) or word.text in _SIGNS_OF_VALUES for word in cleaned]
+    first, last = (says.index(True), len(says) - says[::-1].index(True)) if any(says) else (0, 0)
+    return [word for word in cleaned[first:last] if word.text]
