@@ -178,7 +178,8 @@ def places_on_mark(chart: figure_pb2.Chart, entry: Entry) -> list[Place]:
     if chart.type in STACKED:
         return [Place(low, high), Place(high, low)]
     if chart.type in BARS:
-        return [Place(low), Place(high)]
+        # A foot that is not just where the axis as read has its zero counts too.
+        return [Place(low), Place(high), Place(low, high), Place(high, low)]
     return [Place((low + high) / 2), Place(low), Place(high)]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from loupe.type.v1 import figure_pb2
+from loupe.type.v1.geometry_pb2 import Color
 from servers.vision.charts import messages
 from servers.vision.charts.bars import Bar, BarChart
 from servers.vision.charts.categories import CategoryLabel, labels_below, labels_beside
@@ -104,8 +107,7 @@ def _value(
     if printed is None:
         if length == 0:
             return None  # a place without bar and number: nothing is known
-        confidence = length_confidence(length, residual)
-        return messages.measured(measured, chart.box_of(bar), confidence)
+        return _measured(chart, bar, scale, length_confidence(length, residual))
     number = printed.number
     trusted = len(values) >= 3 and agreement(scale, chart, values) >= 0.6
     tolerance = scale.tolerance(measured, bar)
@@ -126,8 +128,15 @@ def _value(
         doubts.add(
             "label_geometry_disagree", f"the label {printed.text!r} does not fit its bar, which measures {measured:.4g}"
         )
-        return messages.measured(measured, chart.box_of(bar), min(0.7, length_confidence(length, residual)))
+        value = _measured(chart, bar, scale, min(0.7, length_confidence(length, residual)))
+        value.printed = printed.text[:2000]
+        return value
     return messages.printed(number, printed.text, printed.box, _UNCONFIRMED if lone else _CONTRADICTED)
+
+
+def _measured(chart: BarChart, bar: Bar, scale: BarScale, confidence: float) -> figure_pb2.Value:
+    position, base = (bar.end, scale.base(bar)) if scale.fit is not None else (None, None)
+    return messages.measured(scale.value(bar), chart.box_of(bar), confidence, position=position, base=base)
 
 
 def _plot_area(chart: BarChart, axis: ValueAxis | None) -> PixelBox:
@@ -179,12 +188,22 @@ def _series(
                 label=(label.text or str(group + 1))[:500],
                 y=readings[index],
                 mark_box=chart.box_of(chart.bars[index]).to_proto(),
+                color=_color(palette, chart, chart.bars[index]),
             )
             if label.box is not None:
                 point.label_box.CopyFrom(label.box.to_proto())
             series.points.append(point)
         out.append(series)
     return out
+
+
+def _color(palette: Palette, chart: BarChart, bar: Bar) -> Color:
+    """Return the colour that most of the bar has, which need not be its series'."""
+    box = chart.box_of(bar)
+    window = palette.labels[round(box.y_min) : round(box.y_max), round(box.x_min) : round(box.x_max)]
+    fills = np.bincount(window[window >= 0], minlength=1)
+    most = int(fills.argmax()) if fills.any() else bar.fill
+    return messages.color(palette.fills[most].rgb)
 
 
 def _figure(

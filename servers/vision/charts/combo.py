@@ -63,7 +63,7 @@ def add_line(
         pixel = abs(axis.fit.value(y + 1) - value) * (0.7 + axis.fit.residual_px)
         confidence = float(np.clip(1 - np.exp(-0.5 * 0.05 * abs(value) / max(pixel, 1e-12)), 0.05, 0.95))
         added = figure_pb2.DataPoint(
-            label=point.label, mark_box=mark.to_proto(), y=messages.measured(value, mark, confidence)
+            label=point.label, mark_box=mark.to_proto(), y=messages.measured(value, mark, confidence, position=y)
         )
         added.label_box.CopyFrom(point.label_box)
         series.points.append(added)

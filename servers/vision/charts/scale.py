@@ -26,14 +26,19 @@ class BarScale:
     per_pixel: float
     """Value of a pixel of bar, where printed values set the scale."""
     stacked: bool
+    baseline: float | None = None
+    """Where all bars begin, if not just where the axis as read has its zero."""
+
+    def base(self, bar: Bar) -> float | None:
+        """Return the pixel from which the axis measures a bar, None for its zero."""
+        return bar.start if self.stacked else self.baseline
 
     def value(self, bar: Bar) -> float:
         """Return what the bar's ends say."""
         if self.fit is None:
             return abs(bar.end - bar.start) * self.per_pixel
-        if self.stacked:
-            return self.fit.value(bar.end) - self.fit.value(bar.start)
-        return self.fit.value(bar.end)
+        base = self.base(bar)
+        return self.fit.value(bar.end) - (self.fit.value(base) if base is not None else 0.0)
 
     def tolerance(self, value: float, bar: Bar) -> float:
         """Return how far a right label may be from the measured value."""
@@ -82,7 +87,8 @@ def bar_scale(chart: BarChart, axis: ValueAxis | None, printed: Mapping[int, Pri
     stacked = chart.stacked
     candidates: list[BarScale] = []
     if axis is not None:
-        candidates.append(BarScale(_snapped(axis.fit, chart), 0.0, stacked))
+        fit = _snapped(axis.fit, chart)
+        candidates.append(BarScale(fit, 0.0, stacked, chart.baseline if fit is not axis.fit else None))
     ratios = [
         abs(value.number) / abs(chart.bars[index].end - chart.bars[index].start)
         for index, value in printed.items()
