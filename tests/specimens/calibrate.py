@@ -83,8 +83,8 @@ def rows(kinds: Sequence[str], seeds: Sequence[int], keep: Path | None) -> list[
                 entry = json.loads(line)
                 kept[entry["kind"], entry["seed"]] = [Row(**row) for row in entry["rows"]]
     found = []
-    for kind in kinds:
-        for seed in seeds:
+    for seed in seeds:
+        for kind in kinds:
             if (kind, seed) not in kept:
                 kept[kind, seed] = list(_read(kind, seed))
                 if keep is not None:
