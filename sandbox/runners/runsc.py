@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from sandbox.cgroups import Group, Hierarchy
 from sandbox.lifetimes import to_the_end
 from sandbox.limits import KIB, MIB
 from sandbox.policy import Policy
-from sandbox.runners.base import Ending, Program, SandboxBroken
+from sandbox.runners.base import Ending, InputFile, Program, SandboxBroken
 from sandbox.runners.ending import ending_of
 from sandbox.runners.piped_process import PipedProcess
 from sandbox.runtime import Runtime
@@ -36,7 +36,7 @@ INSTALL = "install it (Debian: apt-get install runsc)"
 _START = "import sys; sys.path.insert(0, '/loupe'); from sandbox.bootstrap.gvisor_init import main; main()"
 _BOOTSTRAP = ("confinement.py", "guest.py", "gvisor_init.py", "library_hooks.py")
 _SYSTEM_FOLDERS = ("bin", "dev", "etc", "lib", "lib64", "proc", "sys", "usr")
-_FOLDERS = (*_SYSTEM_FOLDERS, "box", "inputs", "loupe", "runtime", "tmp", "work")
+_FOLDERS = (*_SYSTEM_FOLDERS, "box", "loupe", "runtime", "tmp", "work")
 # What gVisor itself takes of the group's limits: with the ptrace platform each thread inside is a process outside, and
 # 64 in all do not start while 256 do (November 2026).
 _OWN_PROCESSES = 192
@@ -45,6 +45,7 @@ _ADDRESS_SPACE_SLACK = 512 * MIB
 # What process 1 inside needs of its own kernel: to become somebody else for the program, and to end what it left.
 _CAPABILITIES = ("CAP_SETPCAP", "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL")
 _SYSTRAP_SINCE = 20230801
+_OWN_FOLDER = ("nosuid", "nodev", "noexec", "mode=1777")
 
 
 class Runsc:
@@ -119,6 +120,8 @@ class Runsc:
         return {
             "matplotlib": f"/runtime/{self._runtime.matplotlib_config}",
             "inputs": [{"name": item.name} for item in program.inputs],
+            "disk_bytes": program.limits.disk_mib * MIB,
+            "inode_count": program.limits.inode_count,
             "filter": self._filter,
             "seed": program.seed,
         }
@@ -145,22 +148,19 @@ class Runsc:
             },
             "root": {"path": "rootfs", "readonly": True},
             "hostname": "loupe",
-            "mounts": self._mounts(folder, program.limits),
+            "mounts": self._mounts(folder, program.inputs, program.limits),
             "linux": {"namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")]},
         }
 
-    def _mounts(self, folder: Path, limits: Limits) -> list[dict[str, Any]]:
+    def _mounts(self, folder: Path, inputs: Sequence[InputFile], limits: Limits) -> list[dict[str, Any]]:
         size = f"size={limits.disk_mib * MIB}"
         mounts: list[dict[str, Any]] = [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
-            {"destination": "/work", "type": "tmpfs", "source": "tmpfs", "options": [size, "nosuid", "nodev"]},
-            {
-                "destination": "/tmp",
-                "type": "tmpfs",
-                "source": "tmpfs",
-                "options": [size, "nosuid", "nodev", "mode=1777"],
-            },
+            *(
+                {"destination": folder, "type": "tmpfs", "source": "tmpfs", "options": [size, *_OWN_FOLDER]}
+                for folder in ("/work", "/tmp", "/dev/shm")
+            ),
             {"destination": "/box", "type": "bind", "source": str(folder / "box"), "options": ["rw", "rbind"]},
         ]
         shared = {path: path for path in self._policy.filesystem.read_only if Path(path).is_dir()}
@@ -168,11 +168,13 @@ class Runsc:
         shared |= {
             "/runtime": str(self._runtime.path),
             "/loupe": str(folder / "loupe"),
-            "/inputs": str(folder / "inputs"),
         }
+        # Each a mount of its own: what is one can be neither written, replaced, renamed nor removed.
+        shared |= {f"/work/{item.name}": str(folder / "inputs" / item.name) for item in inputs}
         for target, source in shared.items():
             mounts.append({"destination": target, "type": "bind", "source": source, "options": ["ro", "rbind"]})
-            (folder / "rootfs" / target.lstrip("/")).mkdir(parents=True, exist_ok=True)
+            if not target.startswith("/work/"):
+                (folder / "rootfs" / target.lstrip("/")).mkdir(parents=True, exist_ok=True)
         return mounts
 
 

@@ -96,6 +96,17 @@ async def test_inputs_can_be_neither_written_nor_replaced_and_the_box_not_entere
     assert ran.output.split() == [*[b"PermissionError"] * 7, b"FileNotFoundError", b"1000"]
 
 
+async def test_a_file_of_many_names_is_not_copied_past_the_disks_size(runner):
+    source = (
+        "import os\n"
+        "open('a0', 'wb').write(bytes(1024 * 1024))\n"
+        "for number in range(1, 40): os.link('a0', f'a{number}')\n"
+    )
+    ran = await run(runner, source, disk_mib=10)
+    assert ran.ending.exit_code == 0
+    assert 1 <= len(ran.files) <= 10
+
+
 async def test_an_exception_is_named_with_its_line(runner):
     ran = await run(runner, "x = 1\nx / 0\n")
     assert ran.ending.exit_code == 1

@@ -1,0 +1,5 @@
+# A crash is the program's own.
+# expect: failed
+import ctypes
+
+ctypes.string_at(0)
