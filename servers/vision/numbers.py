@@ -72,7 +72,7 @@ _UNITS = frozenset(
         )
     ).split()
 )
-# Shapes that Tesseract confuses inside a run of digits.
+# Shapes that recognition confuses inside a run of digits.
 _OCR_SLIPS = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1", "|": "1"})
 
 
@@ -154,6 +154,7 @@ def _are_thousands(groups: list[str]) -> bool:
 
 def _without_slips(cleaned: str) -> str:
     """Return the text with O, l, I and | as digits in each run that otherwise holds only digits and separators."""
+    cleaned = re.sub(r"^[lI|](?=(?:\.\d+)?[eE][-+]?\d)", "1", cleaned)
     return re.sub(
         r"(?<![A-Za-z])[\dOolI|][\dOolI|.,]*(?![A-Za-z])",
         lambda run: run[0].translate(_OCR_SLIPS) if re.search(r"\d", run[0]) else run[0],

@@ -37,16 +37,16 @@ def find_plot_area(page: Page, palette: Palette, x_axis: ValueAxis | None, y_axi
     if y_axis is not None:
         places = [tick.position for tick in y_axis.ticks]
         step = (max(places) - min(places)) / max(1, len(places) - 1)
-        # A log axis often ends most of a decade above its last label.
-        above = 0.9 * step if y_axis.fit.log else min(0.9 * step, 0.12 * page.height)
-        top, bottom = (
-            min(places) - above,
-            max(places) + min(0.9 * step, 0.12 * page.height),
-        )
+        # A log axis often goes on for most of a decade beyond its outer labels.
+        beyond = 0.9 * step if y_axis.fit.log else min(0.9 * step, 0.12 * page.height)
+        top, bottom = min(places) - beyond, max(places) + beyond
         on_left = y_axis.box.center_x < page.width / 2
         left, right = (y_axis.box.x_max, right) if on_left else (left, y_axis.box.x_min)
     if x_axis is not None:
-        bottom = min(bottom, min(tick.box.y_min for tick in x_axis.ticks))
+        if y_axis is not None and _is_above(x_axis, y_axis):
+            top = max(top, x_axis.box.y_max)
+        else:
+            bottom = min(bottom, x_axis.box.y_min)
         places = [tick.position for tick in x_axis.ticks]
         step = (max(places) - min(places)) / max(1, len(places) - 1)
         left = max(left, min(places) - 1.0 * step - height)
@@ -65,6 +65,27 @@ def find_plot_area(page: Page, palette: Palette, x_axis: ValueAxis | None, y_axi
         places = [tick.position for tick in y_axis.ticks]
         lowest = (max(places), max(places) + (max(places) - min(places)) / max(1, len(places) - 1))
     return PlotArea(_to_rules(box, rules, lowest), rules)
+
+
+def _is_above(x_axis: ValueAxis, y_axis: ValueAxis) -> bool:
+    """Tell whether a row of ticks stands over the plot: above the highest tick of the other axis, and not far."""
+    highest = min(tick.position for tick in y_axis.ticks)
+    steps = y_axis.span_px / max(1, len(y_axis.ticks) - 1)
+    return x_axis.direction == "x" and highest - 1.5 * steps <= x_axis.box.y_max <= highest
+
+
+def _grows_downwards(axis: ValueAxis) -> bool:
+    """Tell whether a column is an inverted axis: evenly stepped numbers from zero or in round steps, and no ranks."""
+    numbers = np.array([tick.number for tick in axis.ticks])
+    step = float(np.min(np.abs(np.diff(numbers)))) if len(numbers) > 1 else 0.0
+    return (
+        len(numbers) >= 4
+        and not axis.is_years
+        and not axis.fit.log
+        and step > 0
+        and (step != 1 or numbers[0] != 1)
+        and bool(np.allclose(numbers / step, np.rint(numbers / step), atol=1e-6))
+    )
 
 
 def _top_of_labels(page: Page, box: PixelBox, lowest_tick: float) -> float:
@@ -169,9 +190,9 @@ def choose_axes(page: Page, axes: Sequence[ValueAxis]) -> tuple[ValueAxis | None
         for axis in axes
         if axis.direction == "y"
         and (axis.box.x_max < 0.35 * page.width or axis.box.x_min > 0.65 * page.width)
-        and axis.fit.slope < 0
+        and (axis.fit.slope < 0 or _grows_downwards(axis))
     ]
-    ys.sort(key=lambda axis: (-min(len(axis.ticks), 4), axis.box.x_min))
+    ys.sort(key=lambda axis: (axis.fit.slope > 0, -min(len(axis.ticks), 4), axis.box.x_min))
     first = ys[0] if ys else None
     floor = max(tick.position for tick in first.ticks) - page.text_height if first else 0.45 * page.height
     xs = [
@@ -183,6 +204,11 @@ def choose_axes(page: Page, axes: Sequence[ValueAxis]) -> tuple[ValueAxis | None
         and axis.span_px > 0.3 * page.width
     ]
     xs.sort(key=lambda axis: -len(axis.ticks))
+    if not xs and first is not None:
+        xs = [
+            axis for axis in axes if axis.span_px > 0.4 * page.width and axis.fit.slope > 0 and _is_above(axis, first)
+        ]
+        xs.sort(key=lambda axis: (len(axis.ticks) < 3, -axis.box.center_y))
     second = next(
         (
             axis
