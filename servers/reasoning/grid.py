@@ -13,6 +13,14 @@ _STACKED = (
     pb.CHART_TYPE_PIE,
     pb.CHART_TYPE_DONUT,
 )
+BOX_ALIASES = {
+    "lower whisker": ("bottom whisker", "lower end of the whisker", "minimum whisker"),
+    "lower quartile": ("first quartile", "q1", "25th percentile", "bottom quartile", "lower edge of the box"),
+    "median": ("middle line", "middle value", "50th percentile", "second quartile", "q2", "centre line", "center line"),
+    "upper quartile": ("third quartile", "q3", "75th percentile", "top quartile", "upper edge of the box"),
+    "upper whisker": ("top whisker", "upper end of the whisker", "maximum whisker"),
+}
+"""Other words for the five numbers of a box."""
 
 
 @dataclass
@@ -36,6 +44,20 @@ class Grid:
     is_table: bool = False
     text_columns: list[str] = field(default_factory=list)
     """Columns of a table that hold no numbers."""
+    texts_at: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By column and row, what the cells of those columns print."""
+    kind: pb.ChartType.ValueType = pb.CHART_TYPE_UNSPECIFIED
+    """Of a chart."""
+    xs: dict[tuple[str, str], float] = field(default_factory=dict)
+    """The x of each value that has one, by series and category."""
+    labels: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What a category was called before names were told apart, where that differs."""
+    mark_colors: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    """sRGB of single marks, by series and category."""
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """x_min, y_min, x_max, y_max of the figure in its image."""
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other words for a series."""
 
     @property
     def is_single(self) -> bool:
@@ -50,12 +72,15 @@ class Grid:
 
 def grid_of(figure: pb.Figure) -> Grid:
     """Return a figure's grid."""
-    return _of_chart(figure) if figure.HasField("chart") else _of_table(figure)
+    grid = _of_chart(figure) if figure.HasField("chart") else _of_table(figure)
+    grid.box = (figure.box.x_min, figure.box.y_min, figure.box.x_max, figure.box.y_max)
+    return grid
 
 
 def _of_chart(figure: pb.Figure) -> Grid:
     chart = figure.chart
-    grid = Grid(figure.figure_id, title=chart.title, is_stacked=chart.type in _STACKED)
+    grid = Grid(figure.figure_id, title=chart.title, is_stacked=chart.type in _STACKED, kind=chart.type)
+    grid.aliases = BOX_ALIASES if chart.type == pb.CHART_TYPE_BOX else {}
     axes = {axis.dimension: axis for axis in chart.axes}
     value_axes = {series.value_axis for series in chart.series}
     for dimension, axis in axes.items():
@@ -75,9 +100,17 @@ def _of_chart(figure: pb.Figure) -> Grid:
         categories: list[str] = []
         for place, point in enumerate(series.points, start=1):
             x = f"{point.x.number:.6f}".rstrip("0").rstrip(".") if point.x.HasField("number") else ""
-            categories.append(_unused(point.label or x or f"row {place}", categories))
+            label = " ".join((point.label or x or f"row {place}").split())
+            categories.append(_unused(label, categories))
+            spot = name, categories[-1]
             if point.y.HasField("number"):
-                grid.numbers[name, categories[-1]] = point.y.number
+                grid.numbers[spot] = point.y.number
+            if point.x.HasField("number"):
+                grid.xs[spot] = point.x.number
+            if label != categories[-1]:
+                grid.labels[spot] = label
+            if point.HasField("color"):
+                grid.mark_colors[spot] = (point.color.red, point.color.green, point.color.blue)
         grid.categories += [category for category in categories if category not in grid.categories]
     return grid
 
@@ -109,6 +142,11 @@ def _of_table(figure: pb.Figure) -> Grid:
     grid.is_table = True
     grid.series = [name for name in names if any((name, category) in grid.numbers for category in grid.categories)]
     grid.text_columns = [name for name in names if name not in grid.series]
+    for column, name in enumerate(names, start=first_column):
+        for place, category in enumerate(grid.categories):
+            cell = cells.get((first_row + place, column))
+            if cell is not None and name in grid.text_columns and cell.value.printed.strip():
+                grid.texts_at[name, category] = " ".join(cell.value.printed.split())
     return grid
 
 

@@ -25,6 +25,7 @@ LOW = _keys(
 MORE = _keys(
     """
     more greater higher larger bigger above over exceed exceeds exceeded exceeding surpass surpassed taller longer
+    overtake overtakes overtook overtaken
     """
 )
 MORE |= _keys("outnumber beat beats outperform outsell")
@@ -58,7 +59,27 @@ SHARP = _keys(
 SHARE = _keys("share percentage percent proportion fraction part portion %")
 DESCRIBE = _keys("describe summarize summarise summary overview explain analyze analyse extract insight takeaway")
 WHY = _keys("why reason because explain")
-FORECAST = _keys("predict prediction forecast forecasted projection projected extrapolate")
+FORECAST = _keys(
+    """predict predicted predicts prediction forecast forecasted projection project projected projects extrapolate
+    extrapolated extrapolating extrapolation"""
+)
+# Words for methods, whatever the figure shows.
+METHODS = _keys(
+    """
+    correlation correlate correlated correlates uncorrelated relationship relation related relate association
+    associated linear linearly regression fit fitted slope gradient intercept equation squared r2 coefficient
+    determination residual residuals outlier outliers anomaly anomalies anomalous unusual cluster clusters clustered
+    clustering spearman pearson monotonic trendline scatter histogram bin bins distribution distributed skew skewed
+    skewness symmetric asymmetric mode modal interquartile iqr range whisker whiskers quartile quartiles percentile
+    percentiles deviation deviations standard variance variability variation variable varied dispersion box boxes
+    boxplot cagr compound compounded annual annually annualized yearly monthly quarterly moving rolling running window
+    seasonal seasonality seasonally cyclical cycle periodic cross crosses crossed crossing crossover intersect
+    intersects intersection intersected meet trough drawdown closest nearest close near positive positively negative
+    negatively inverse inversely direct directly weak strong strength statistically significant significance p n rho
+    farthest furthest deviate deviates tail tails interval intervals frequency frequent method holt smoothing
+    exponential continue continues continued following point points farthest breakdown successive consecutive
+    """
+)
 OTHERS = _keys("other others rest remaining remainder")
 
 _COUNTING = """one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
@@ -137,7 +158,7 @@ PLAIN = _keys(
 KNOWN = frozenset().union(
     *(HIGH, LOW, MORE, FEWER, EQUAL, SUM, MEAN, MEDIAN, PRODUCT, DIFFERENCE, RATIO, RISE, FALL, CHANGE, TREND, SHARP),
     *(SHARE, DESCRIBE, OTHERS, MARKS, VALUE_NOUNS, ITEM_NOUNS, QUALITIES, WHICH, AUXILIARIES, PLAIN),
-    *(CARDINALS, ORDINALS, SCALES, MONTHS),
+    *(CARDINALS, ORDINALS, SCALES, MONTHS, METHODS, FORECAST),
 )
 
 # Labels that hold what the others add up to or their average; they take no part in ranks and totals.

@@ -50,7 +50,9 @@ def find_mentions(words: Sequence[Word], grid: Grid) -> list[Mention]:
     finder.find_years()
     finder.find_colors()
     finder.find_places()
+    finder.find_cells()
     finder.find_whole(exact=False)
+    finder.find_crossed()
     finder.find_parts()
     return _with_ranges(words, sorted(finder.found, key=lambda mention: mention.start), grid)
 
@@ -67,6 +69,7 @@ class _Finder:
         if not grid.is_single:
             self.names += [("series", name, _keys(name)) for name in grid.series]
         self.names += [("category", name, _keys(name)) for name in grid.categories]
+        self.names += [("series", name, _keys(alias)) for name, aliases in grid.aliases.items() for alias in aliases]
         self.vocabulary = Vocabulary(key for _, _, keys in self.names for key in keys)
 
     def _take(self, dimension: Owner, names: tuple[str, ...], start: int, end: int) -> None:
@@ -135,12 +138,21 @@ class _Finder:
             start = place - 1 if place and self.words[place - 1].key in SHADES and self.free[place - 1] else place
             shade = self.words[start].key if start < place else None
             color = shade if shade in COLOR_NAMES else word.key  # "navy blue" is navy
-            series = named_series(color or word.key, shade, self.grid.colors)
-            if series and not self.grid.is_single:
+            found = self._of_color(color or word.key, shade)
+            if found:
                 end = place + 1
                 while end < len(self.words) and self.words[end].key in MARKS | {"color", "colour"}:
                     end += 1
-                self._take("series", (series,), start, end)
+                self._take(*found, start, end)
+
+    def _of_color(self, color: str, shade: str | None) -> tuple[Owner, tuple[str, ...]] | None:
+        """Return the series of a colour; in a figure of one series, the item whose mark has it."""
+        if not self.grid.is_single:
+            series = named_series(color, shade, self.grid.colors)
+            return ("series", (series,)) if series else None
+        marks = {category: rgb for (_, category), rgb in self.grid.mark_colors.items()}
+        category = named_series(color, shade, marks) if len(set(marks.values())) > 1 else None
+        return ("category", (category,)) if category else None
 
     def find_places(self) -> None:
         """Find items meant by where they stand: "the rightmost bar", "the last year"."""
@@ -169,6 +181,30 @@ class _Finder:
                 self._take("category", (ordered[-1],), place, place + 2)
                 if word.key == "rightmost" and not self.grid.is_single:
                     self.found.append(Mention("series", (self.grid.series[-1],), place, place + 2))
+
+    def find_cells(self) -> None:
+        """Find what a cell of text prints, which stands for its row: "the country whose capital is Lima"."""
+        rows_of: dict[tuple[str, ...], list[str]] = {}
+        for (_, row), text in self.grid.texts_at.items():
+            rows_of.setdefault(tuple(_keys(text)), []).append(row)
+        for keys in sorted(rows_of, key=len, reverse=True):
+            for start in range(len(self.words) - len(keys) + 1):
+                end = self._match(list(keys), start, exact=True)
+                if end and not (len(keys) == 1 and keys[0] in KNOWN and not self.words[start].is_capital):
+                    self._take("category", tuple(dict.fromkeys(rows_of[keys])), start, end)
+
+    def find_crossed(self) -> None:
+        """Find a column under several header rows whose words stand apart: "men ... in 2019" for "2019 Men"."""
+        if not self.grid.is_table or self.grid.is_single:
+            return
+        free = {word.key: place for place, word in enumerate(self.words) if self.free[place]}
+        keys_of = {name: keys for kind, name, keys in self.names if kind == "series" and len(keys) > 1}
+        whole = [name for name, keys in keys_of.items() if all(key in free for key in keys)]
+        fullest = max((len(keys_of[name]) for name in whole), default=0)
+        best = [name for name in whole if len(keys_of[name]) == fullest]
+        if len(best) == 1:
+            for key in keys_of[best[0]]:
+                self._take("series", (best[0],), free[key], free[key] + 1)
 
     def find_parts(self) -> None:
         """Find names that one of their words tells from all others: "petrol" for "Medium car (petrol)"."""

@@ -30,9 +30,17 @@ class Question:
     mentions: list[Mention] = field(init=False)
     keys: list[str] = field(init=False)
     """Of the words; empty where the word belongs to a mention."""
+    plain: str = field(init=False)
+    """The text in lower case and single spaces, slips in words for methods put right."""
 
     def __post_init__(self) -> None:
-        self.words = spelled(split(self.text), self.grid)
+        as_written = split(self.text)
+        self.words = spelled(as_written, self.grid)
+        self.plain = self.text.lower()
+        for slip, word in zip(as_written, self.words, strict=True):
+            if slip is not word and word.key in lex.METHODS:
+                self.plain = self.plain.replace(slip.lower, word.text)
+        self.plain = " ".join(self.plain.split())
         self.mentions = find_mentions(self.words, self.grid)
         self.keys = [word.key for word in self.words]
         for mention in self.mentions:
@@ -49,7 +57,7 @@ class Question:
 
     def has_phrase(self, pattern: str) -> bool:
         """Return whether the question, in lower case and single spaces, matches a pattern somewhere."""
-        return re.search(pattern, " ".join(self.text.lower().split())) is not None
+        return re.search(pattern, self.plain) is not None
 
     def named(self, dimension: Dimension, start: int = 0, end: int | None = None) -> list[str]:
         """Return the names of a dimension mentioned in a stretch of words, in order, each once."""

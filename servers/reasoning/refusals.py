@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loupe.type.v1.figure_pb2 import CHART_TYPE_SCATTER
 from servers.reasoning import lexicon as lex
+from servers.reasoning.ahead import asks_ahead
 from servers.reasoning.colors import COLOR_NAMES
 from servers.reasoning.grid import Grid
 from servers.reasoning.parts import whole_names
@@ -18,10 +20,6 @@ _WHY = (
     r"\bhow come\b|\b(reason|reasons|explanation) (for|why|behind)\b|\bwhat (caused|causes|explains|led)\b"
     r"|\bexplain why\b|\bbecause of what\b"
 )
-_AHEAD = (
-    r"\b(will|would)\b.*\b(be|reach|have|grow|become|increase|decrease|rise|fall)\b|\bgoing to\b"
-    r"|\bnext (year|month|quarter|decade)\b|\bin the future\b|\bexpect(ed)? to\b"
-)
 _ADVICE = r"\b(should|recommend|advise|opinion on|do you think|best way)\b"
 _BEFORE_A_YEAR = frozenset(
     {"in", "of", "for", "since", "from", "to", "and", "by", "during", "between", "until", "year", "after"}
@@ -29,28 +27,28 @@ _BEFORE_A_YEAR = frozenset(
 _BEFORE_A_YEAR |= frozenset({"before", "than", "or", "till", "through"})
 
 
-def outside_reason(question: Question, surroundings: Sequence[str]) -> str:
-    """Return why the question asks for what no reading of the figure can give; empty if it does not."""
+def outside_reason(question: Question, surroundings: Sequence[str], is_method: bool = False) -> str:
+    """Return why the question asks for what no reading of the figure can give; empty if it does not.
+
+    Args:
+      is_method: the question names a method, such as a correlation; its other words need not stand in the figure.
+    """
     known = _known(question, surroundings)
     asks_why = question.keys[:1] == ["why"] or question.has_phrase(_WHY)
     if asks_why and not known.holds({"reason", "cause", "explanation"}):
         return "the figure says how much, not why"
-    asks_ahead = question.has(lex.FORECAST) or question.has_phrase(_AHEAD)
-    if asks_ahead and not known.holds(lex.FORECAST | {"expected"}) and not _named_times(question):
-        return "the figure holds what it shows, not a forecast"
+    is_ahead = asks_ahead(question)
+    if not is_ahead and question.has(lex.FORECAST) and question.time_dimension is None and not _can_predict(question):
+        return "the figure has no times that could be carried on"
     if question.has_phrase(_ADVICE) and not known.holds({"should", "recommend"}):
         return "the figure holds numbers, not advice"
     if reason := _conversion(question):
         return reason
-    if years := missing_years(question, known):
+    if not is_ahead and (years := missing_years(question, known)):
         return f"it holds nothing for {', '.join(f'“{year}”' for year in years)}"
-    if texts := [name for mention in question.mentions if mention.dimension == "text" for name in mention.names]:
-        return f"“{texts[0]}” holds text, and only numbers are answered for"
-    if question.has_phrase(r"\b(what|which) (is the |are the )?colou?rs?\b"):
-        return "it asks for a colour, not for what the figure measures"
     if color := unknown_color(question):
         return f"no one series of the figure can be told by the colour “{color}”"
-    if names := _missing_names(question, known, surroundings):
+    if names := _missing_names(question, known, is_method):
         return f"{', '.join(f'“{name}”' for name in names)} is not in the figure"
     return ""
 
@@ -117,8 +115,10 @@ def _known(question: Question, surroundings: Sequence[str]) -> Vocabulary:
     return Vocabulary(word.key for text in texts for word in split(text))
 
 
-def _named_times(question: Question) -> bool:
-    return question.time_dimension is not None and bool(question.named(question.time_dimension))
+def _can_predict(question: Question) -> bool:
+    """Return whether "predict" may mean the line through dots, or is a word of the figure."""
+    words = {word.key for text in question.grid.texts for word in split(text)}
+    return question.grid.kind == CHART_TYPE_SCATTER or bool(words & (lex.FORECAST | {"expected"}))
 
 
 def _content(question: Question) -> list[tuple[int, Word]]:
@@ -146,7 +146,7 @@ def _strange_names(question: Question, known: Vocabulary) -> list[str]:
     return [name for _, name in names]
 
 
-def _missing_names(question: Question, known: Vocabulary, surroundings: Sequence[str]) -> list[str]:
+def _missing_names(question: Question, known: Vocabulary, is_method: bool) -> list[str]:
     """Return the names without which the question has no answer here.
 
     A name that the figure does not print may be what the whole figure is about, if the figure has no title and what
@@ -154,7 +154,7 @@ def _missing_names(question: Question, known: Vocabulary, surroundings: Sequence
     """
     strange = _strange_names(question, known)
     if not strange:
-        return _unmatched_measure(question, known)
+        return [] if is_method else _unmatched_measure(question, known)
     has_title = bool(question.grid.title)
     has_number = any(word.number is not None and question.keys[at] for at, word in enumerate(question.words))
     found = bool(question.mentions) or has_number or question.has(lex.HIGH, lex.LOW, lex.SUM, lex.MEAN, lex.MEDIAN)

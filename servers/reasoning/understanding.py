@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loupe.reasoning.v1.analysis_pb2 import ANSWER_FORM_BOOLEAN, OPERATION_KIND_TREND, Analysis, Operation
 from loupe.type.v1.figure_pb2 import Figure
 from servers.reasoning import lexicon as lex
+from servers.reasoning.families import METHODS, Family, rules_for
 from servers.reasoning.grid import grid_of
+from servers.reasoning.pointing import pointers, without
 from servers.reasoning.question import Question
 from servers.reasoning.refusals import assumptions, contents, outside_reason
-from servers.reasoning.rules import change, counting, pairs, ranking, reading, yes_no
+from servers.reasoning.rules import reading
+from servers.reasoning.several import understand_joined
 from servers.reasoning.words import split
-
-Rule = Callable[[Question], Operation | None]
-
-# The first rule that understands the question decides; a narrower one stands before a wider one.
-RULES: tuple[Rule, ...] = (
-    change.find_trend,
-    yes_no.answer_yes_no,
-    reading.find_product,
-    pairs.find_share,
-    change.find_sharpest_change,
-    change.find_growth,
-    pairs.find_difference,
-    pairs.find_ratio,
-    counting.find_count,
-    reading.find_comparison,
-    reading.find_shared_value,
-    ranking.find_order,
-    reading.find_by_condition,
-    reading.find_aggregate,
-    ranking.find_extreme,
-    reading.find_names,
-    reading.find_value,
-)
 
 
 @dataclass(frozen=True)
@@ -51,33 +31,43 @@ def understand(question: str, figures: Sequence[Figure], surroundings: Sequence[
     Args:
       surroundings: text of the image outside its figures; it says what the figures are about.
     """
-    grids = [grid for grid in map(grid_of, figures) if grid.numbers]
+    grids = [grid for grid in map(grid_of, figures) if grid.numbers or grid.texts_at]
     if not grids:
         return Refusal("no numbers could be read from the figures")
     if not question.strip():
         return Analysis(operations=[reading.describe(grids[0].figure_id)])
-    readings = sorted((Question(question, grid) for grid in grids), key=_fit, reverse=True)
-    first: Refusal | None = None
-    for one in readings:
-        result = _of_one(one, surroundings)
-        if isinstance(result, Analysis):
-            return result
-        first = first or result
-    return first or Refusal("no numbers could be read from the figures")
+    if len(grids) > 1:
+        if joined := understand_joined(question, grids):
+            return joined
+        pointed = pointers(question, grids)
+        meant = {one.figure_id for one in pointed}
+        if len(meant) == 1:
+            grids = [grid for grid in grids if grid.figure_id in meant]
+            question = without(question, pointed) or question
+    return _of_best([Question(question, grid) for grid in grids], surroundings)
+
+
+def _of_best(questions: Sequence[Question], surroundings: Sequence[str]) -> Analysis | Refusal:
+    """Return the analysis of the figure that accounts for most of the question, if one of them answers it."""
+    results = [(one, _of_one(one, surroundings)) for one in sorted(questions, key=_fit, reverse=True)]
+    answered = [(one, result) for one, result in results if isinstance(result, Analysis)]
+    if not answered:
+        return results[0][1]
+    question, analysis = answered[0]
+    if len(answered) > 1 and _fit(answered[1][0]) == _fit(question):
+        title = question.grid.title or question.grid.figure_id
+        analysis.assumptions.append(f"Several figures could be meant; this is about the one called “{title}”.")
+    return analysis
 
 
 def _of_one(question: Question, surroundings: Sequence[str]) -> Analysis | Refusal:
-    if reason := outside_reason(question, surroundings):
+    found = _operation(question)
+    is_method = found is not None and found[0] in METHODS
+    if reason := outside_reason(question, surroundings, is_method):
         return Refusal(f"{reason}; {contents(question.grid)}")
-    for rule in RULES:
-        operation = rule(question)
-        if operation is None:
-            continue
-        is_verdict = operation.form == ANSWER_FORM_BOOLEAN or operation.kind == OPERATION_KIND_TREND
-        if question.is_boolean and not is_verdict:
-            break
+    if found is not None:
         notes = assumptions(question, surroundings)
-        return Analysis(question=question.text, operations=[operation], assumptions=notes)
+        return Analysis(question=question.text, operations=[found[1]], assumptions=notes)
     if question.has(lex.DESCRIBE) or question.has_phrase(
         r"\bwhat (does|do|is|are) .*\b(show|about|data|chart|graph|figure)\b"
     ):
@@ -85,6 +75,19 @@ def _of_one(question: Question, surroundings: Sequence[str]) -> Analysis | Refus
     if question.is_boolean:
         return Refusal(f"it is not clear what is to be held against what; {contents(question.grid)}")
     return Refusal(f"the question names nothing that stands in the figure; {contents(question.grid)}")
+
+
+def _operation(question: Question) -> tuple[Family, Operation] | None:
+    """Return what the first rule that understands the question makes of it."""
+    for family, rule in rules_for(question.grid):
+        operation = rule(question)
+        if operation is None:
+            continue
+        is_verdict = operation.form == ANSWER_FORM_BOOLEAN or operation.kind == OPERATION_KIND_TREND
+        if question.is_boolean and not is_verdict and family not in METHODS:
+            return None
+        return family, operation
+    return None
 
 
 def _fit(question: Question) -> tuple[int, int]:

@@ -465,9 +465,7 @@ OUTSIDE_THE_SALES = [
 OUTSIDE_THE_REVENUES = [
     "What was the revenue of Alpha in 2031?",
     "What was Delta's revenue in 2016?",
-    "What will Alpha's revenue be next year?",
     "Why did Beta fall in 2018?",
-    "Forecast the revenue of Gamma.",
     "What was the profit margin of Omega?",
     "Which company had the highest revenue in 2009?",
     "How many employees did Alpha have in 2016?",

@@ -107,6 +107,8 @@ FIGURES = {
 }
 
 ANSWERS = [
+    ("countries", "What is the capital of Italy?", "Rome"),
+    ("lines", "What is the colour of the trains line?", "blue"),
     ("crops", "How many crops are shown in the bar graph?", "7"),
     ("crops", "What is the difference in value between Barley and Kale?", "24.5"),
     ("crops", "Which crop has a value just above 4?", "Flax"),
@@ -188,15 +190,12 @@ REFUSED = [
     ("lines", "What was the value of buses in 2010?", "it holds nothing for “2010”"),
     ("income", "What was the revenue in 2016?", "it holds nothing for “2016”"),
     ("ages", "Why is the favorable view falling with age?", "the figure says how much, not why"),
-    ("lines", "What will the buses reach in 2030?", "the figure holds what it shows, not a forecast"),
     ("countries", "What is the GDP per capita of Spain in euros?", "values are given in $ only"),
-    ("countries", "What is the capital of Italy?", "“Capital” holds text, and only numbers are answered for"),
     (
         "pairs",
         "What is the value of the green bar in Mali?",
         "no one series of the figure can be told by the colour “green”",
     ),
-    ("lines", "What is the colour of the trains line?", "it asks for a colour, not for what the figure measures"),
 ]
 
 

@@ -41,10 +41,9 @@ def assemble(
     named = {name for operation in analysis.operations for name in _figures_of(operation, figures[0].figure_id)}
     others = [one for one in figures if one.figure_id in named - {main_id}]
     arguments = ", ".join(["values", *(f"values_{other.figure_id}" for other in others)])
+    titles = {one.figure_id: _title(one) for one in figures}
     steps = [
-        write_operation(
-            operation, _step_name(place, analysis), arguments, main_id, figures[0].figure_id, _title(figure)
-        )
+        write_operation(operation, _step_name(place, analysis), arguments, main_id, titles)
         for place, operation in enumerate(analysis.operations)
     ]
     if failure or analysis.refusal:

@@ -43,6 +43,14 @@ def stays_apart(operation: Operation) -> bool:
     return len(operation.operands) > 1 and (operation.HasField("pairing") or is_split)
 
 
+def reads_whole_figure(operation: Operation) -> bool:
+    """Return whether an operation's reply picks for itself: cells of text, points drawn apart from boxes."""
+    is_of_boxes = operation.operands[0].selection.subject == plan.SUBJECT_CATEGORIES
+    return operation.kind == plan.OPERATION_KIND_QUOTE or (
+        operation.kind == plan.OPERATION_KIND_OUTLIERS and is_of_boxes
+    )
+
+
 def method_reply(operation: Operation) -> list[str] | None:
     """Return the statements that reply; None for a kind of plain arithmetic."""
     if operation.HasField("pairing"):
@@ -76,7 +84,18 @@ def _farthest(operation: Operation) -> list[str]:
 
 def _outliers(operation: Operation) -> list[str]:
     forms = {plan.ANSWER_FORM_NUMBER: "count", plan.ANSWER_FORM_BOOLEAN: "verdict"}
+    if reads_whole_figure(operation):
+        return _drawn_outliers(operation)
     return [f"return reply_outliers(items, {string(forms.get(operation.form, 'names'))})"]
+
+
+def _drawn_outliers(operation: Operation) -> list[str]:
+    """Return the reply about the points that a box plot draws apart from its boxes."""
+    selection = operation.operands[0].selection
+    forms = {plan.ANSWER_FORM_NUMBER: "count", plan.ANSWER_FORM_BOOLEAN: "verdict", plan.ANSWER_FORM_LABEL: "names"}
+    ranks = {plan.ORDER_DESCENDING: "most", plan.ORDER_ASCENDING: "fewest"}
+    reply = ranks.get(selection.order) or forms.get(operation.form, "values")
+    return [f"return reply_drawn_outliers(values, {listed(list(selection.categories))}, {string(reply)})"]
 
 
 def _clusters(operation: Operation) -> list[str]:

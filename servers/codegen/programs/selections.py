@@ -38,6 +38,8 @@ def operand_lines(operand: Operand, variable: str, source: str, keeps_all: bool 
         return [f"{variable} = constant({number(operand.constant)})"]
     selection = operand.selection
     lines = picked(selection, variable, source)
+    if selection.takes_x:
+        lines.append(f"{variable} = by_x({variable})")
     column = {plan.SUBJECT_CATEGORIES: "category", plan.SUBJECT_SERIES: "series"}.get(selection.subject)
     if column:
         lines.append(f'{variable} = per({variable}, "{column}", {AGGREGATES.get(selection.combine, "total")})')

@@ -71,6 +71,8 @@ def find_by_condition(question: Question) -> Operation | None:
         return None
     pair = paired_selection(question) if question.asked_dimension() == "category" else None
     if pair is not None:
+        if question.has_phrase(r"\b(first|overt(ake|akes|aken|ook)|earliest)\b"):
+            pair.count = 1
         return Operation(kind=plan.OPERATION_KIND_LIST, operands=[Operand(selection=pair)], form=plan.ANSWER_FORM_LABEL)
     part = read_part(question)
     filters = part.filters or compared_filter(question, part)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
 
-from servers.codegen.programs.parts.making import change, percent_change
+from servers.codegen.programs.parts.making import change, digits_of, percent_change
 from servers.codegen.programs.parts.writing import Unanswerable
 
 COLUMNS = ["series", "category", "number", "unit", "decimals", "printed", "id", "doubt", "is_text", "color"]
@@ -51,6 +51,22 @@ def pick(
         items["name"] = "“" + items["series"] + "” at " + items["name"]
     items["ids"] = [[name] for name in items["id"]]
     return items
+
+
+def of_figure(items: pd.DataFrame, title: str) -> pd.DataFrame:
+    """Return the items under names that say which of several figures they stand in."""
+    return items.assign(name=items["name"] + f" of “{title}”", series=items["series"].replace("Value", title))
+
+
+def by_x(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the items with their x in place of their y."""
+    placed = items.dropna(subset=["x"])
+    if placed.empty:
+        raise Unanswerable("the values have no x")
+    names = "x of “" + placed["series"] + "” at y " + placed["number"].map("{:g}".format)
+    digits = placed["x"].map(lambda x: digits_of(x, 6))
+    names = placed["x_name"].where(placed["x_name"] != "x", names)
+    return placed.assign(number=placed["x"], ids=placed["x_ids"], unit="", decimals=digits, printed="", name=names)
 
 
 def in_order(values: pd.DataFrame, column: str, names: list[str]) -> pd.DataFrame:

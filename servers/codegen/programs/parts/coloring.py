@@ -2,19 +2,25 @@
 
 # mypy: disable-error-code="type-arg"
 
+import math
+
 import pandas as pd  # type: ignore[import-untyped]  # stands in the runtime of programs only
 
 from servers.codegen.programs.parts.writing import Unanswerable, answered
 
-# Names and their sRGB; what lies nearest in CIELAB gives a colour its name.
+# Names and samples of them in sRGB; what lies nearest in CIELAB gives a colour its name.
 NAMED = {
-    "black": "#000000", "dark gray": "#555555", "gray": "#888888", "light gray": "#c8c8c8", "white": "#ffffff",
-    "dark red": "#8b0000", "red": "#d62728", "light red": "#f08080", "brown": "#7b4a21", "tan": "#c8a878",
-    "orange": "#ff7f0e", "light orange": "#fdbf6f", "yellow": "#ffd92f", "light yellow": "#fff2ae", "gold": "#d4af37",
-    "olive": "#808000", "dark green": "#1b5e20", "green": "#2ca02c", "light green": "#98df8a", "teal": "#008080",
-    "turquoise": "#40c9c0", "cyan": "#17becf", "dark blue": "#14306b", "blue": "#1f77b4", "light blue": "#a6cee3",
-    "bright blue": "#1f4fe0", "purple": "#7b3fa0", "light purple": "#c5b0d5", "magenta": "#d01c8b", "pink": "#f4a6c1",
-    "maroon": "#7a1f3d",
+    "black": ["#000000", "#222222"], "dark gray": ["#555555"], "gray": ["#888888"], "light gray": ["#c8c8c8"],
+    "white": ["#ffffff"], "dark red": ["#8b0000", "#a01c1c"], "red": ["#d62728", "#ff0000", "#e45756"],
+    "light red": ["#f08080", "#ff9896"], "brown": ["#7b4a21", "#8c564b"], "tan": ["#c8a878", "#d2b48c"],
+    "orange": ["#ff7f0e", "#f28e2b", "#e8731a"], "light orange": ["#fdbf6f", "#ffbb78"], "gold": ["#d4af37"],
+    "yellow": ["#ffd92f", "#ffff00", "#edc948"], "light yellow": ["#fff2ae"], "olive": ["#808000", "#9a9a20"],
+    "dark green": ["#1b5e20", "#006400"], "green": ["#2ca02c", "#00a000", "#59a14f", "#00ff00"],
+    "light green": ["#98df8a", "#a1d99b"], "teal": ["#008080", "#1b9e8a"], "turquoise": ["#40c9c0", "#76b7b2"],
+    "cyan": ["#17becf", "#00ffff"], "dark blue": ["#14306b", "#000080", "#1a2f50"],
+    "blue": ["#1f77b4", "#1f4fe0", "#2f5aa8", "#4e79a7", "#0000ff"], "light blue": ["#a6cee3", "#7fb2e5", "#aec7e8"],
+    "purple": ["#7b3fa0", "#9467bd"], "light purple": ["#c5b0d5", "#b39ddb"], "dark purple": ["#4a1a6b"],
+    "magenta": ["#d01c8b", "#ff00ff"], "pink": ["#f4a6c1", "#e377c2", "#ff9da7"], "maroon": ["#7a1f3d"],
 }  # fmt: skip
 
 
@@ -30,9 +36,9 @@ def lab_of(color: str) -> tuple[float, float, float]:
 
 
 def color_name(color: str) -> str:
-    """Return the name of the nearest named colour."""
+    """Return the name whose nearest sample lies nearest (CIE76)."""
     lab = lab_of(color)
-    return min(NAMED, key=lambda name: sum((a - b) ** 2 for a, b in zip(lab, lab_of(NAMED[name]), strict=True)))
+    return min(NAMED, key=lambda name: min(math.dist(lab, lab_of(sample)) for sample in NAMED[name]))
 
 
 def reply_colors(items: pd.DataFrame, column: str) -> dict:

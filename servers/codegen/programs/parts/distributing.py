@@ -15,7 +15,7 @@ def bins_of(items: pd.DataFrame) -> pd.DataFrame:
     if bins.empty:
         raise Unanswerable("the edges of the bins could not be read")
     is_density = bins["series"].str.contains("density", case=False).any()
-    width = (bins["x_end"] - bins["x"]).where(is_density, 1.0)
+    width = bins["x_end"] - bins["x"] if is_density else 1.0
     ids = [[*edges, *own] for edges, own in zip(bins["x_ids"], bins["ids"], strict=True)]
     return bins.assign(weight=bins["number"].clip(lower=0) * width, ids=ids)
 

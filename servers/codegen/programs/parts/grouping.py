@@ -50,6 +50,54 @@ def reply_outliers(items: pd.DataFrame, reply: str) -> dict:
     return answered(text, short_text, pd.concat(rows[:500]))
 
 
+def reply_drawn_outliers(values: pd.DataFrame, groups: list[str], reply: str) -> dict:
+    """Reply with the points that a box plot draws apart from its boxes, by box.
+
+    Args:
+      groups: the boxes asked about; none means all.
+      reply: the short answer: "count", "verdict" (yes or no), "values", "names", or the box with "most" or "fewest".
+    """
+    boxes = values[values["series"] != "outlier"].dropna(subset=["number"])
+    boxes = boxes[boxes["category"].isin(groups)] if groups else boxes
+    points = values[values["series"] == "outlier"].dropna(subset=["number"])
+    points = points.assign(group=points["category"].map(group_of), ids=[[name] for name in points["id"]])
+    counts, rows = {}, []
+    for name, box in boxes.groupby("category", sort=False):
+        own = points[points["group"] == name]
+        counts[name] = len(own)
+        evidence = (own if len(own) else box).assign(ids=[[one] for one in (own if len(own) else box)["id"]])
+        rows.append(stated(evidence, len(own), f"outliers of “{name}”", 0))
+        rows.append(own.assign(name=f"outlier of “{name}”", label=name))
+    if not counts:
+        raise Unanswerable("no box could be read")
+    found = pd.concat(rows, ignore_index=True)
+    told = [f"“{name}” has {count}" for name, count in counts.items()]
+    at = [
+        f"“{point['label']}” {shown(point)}"
+        for _, point in found[found["name"].str.startswith("outlier of")].iterrows()
+    ]
+    total = stated(found, sum(counts.values()), "the number of outliers", 0)
+    text = f"{said(total)} {'point stands' if sum(counts.values()) == 1 else 'points stand'} apart from the boxes: "
+    text += f"{', '.join(told[:40])}{'; at ' if at else ''}{', '.join(at[:40])}."
+    most, fewest = max(counts.values()), min(counts.values())
+    short_text = {
+        "count": str(sum(counts.values())),
+        "verdict": "Yes" if sum(counts.values()) else "No",
+        "values": ", ".join(shown(point) for _, point in found.iterrows() if point["name"].startswith("outlier of"))
+        or "none",
+        "names": ", ".join(name for name, count in counts.items() if count) or "none",
+        "most": ", ".join(name for name, count in counts.items() if count == most) if most else "none",
+        "fewest": ", ".join(name for name, count in counts.items() if count == fewest),
+    }[reply]
+    return answered(text, short_text, pd.concat([total, found], ignore_index=True))
+
+
+def group_of(category: str) -> str:
+    """Return the box that an outlier belongs to: its category without the number that tells several apart."""
+    name, _, copy = category.rpartition(" (")
+    return name if copy[:-1].isdecimal() and copy.endswith(")") else category
+
+
 def reply_clusters(pairs: pd.DataFrame) -> dict:
     """Reply with how many groups the dots make: Ward's clustering, cut where the mean silhouette is greatest.
 

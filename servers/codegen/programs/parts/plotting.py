@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from servers.codegen.programs.parts.drawing import COLOURS, PALE, STRONG, canvas, marked, plain, save, shortened
 from servers.codegen.programs.parts.forecasting import forecast, horizon
+from servers.codegen.programs.parts.grouping import group_of
 from servers.codegen.programs.parts.relating import line_of, pairs_of
 from servers.codegen.programs.parts.timing import elapsed, timed
 
@@ -27,20 +28,6 @@ def draw_line(axes: Axes, pairs: pd.DataFrame, ends: np.ndarray, start: float = 
     """Draw the straight line through pairs, from one end to the other."""
     slope, intercept = line_of(pairs)
     axes.plot(start + ends, intercept + slope * ends, color=STRONG, linestyle="--", label="least squares")
-
-
-def draw_pairs(values: pd.DataFrame, others: pd.DataFrame, title: str, path: str) -> None:
-    """Draw a dot for each category that two rows of items have in common, and the straight line through them."""
-    figure, axes = canvas(title)
-    both = values.merge(others, on="category", suffixes=("", "_first")).dropna(subset=["number", "number_first"])
-    axes.scatter(both["number_first"], both["number"], color=COLOURS[0])
-    if both["number_first"].nunique() > 1:
-        pairs = both.assign(at=both["number_first"])
-        draw_line(axes, pairs, np.array([pairs["at"].min(), pairs["at"].max()]))
-    if len(both):
-        axes.set_xlabel(plain(both["series_first"].iloc[0]))
-        axes.set_ylabel(plain(both["series"].iloc[0]))
-    save(figure, axes, path, [])
 
 
 def draw_histogram(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
@@ -82,12 +69,6 @@ def draw_boxes(values: pd.DataFrame, used: list[str], title: str, path: str) -> 
         if group:
             axes.scatter(group, point["number"], color=STRONG if point["id"] in used else PALE, s=15)
     save(figure, axes, path, [])
-
-
-def group_of(category: str) -> str:
-    """Return the box that an outlier belongs to: its category without the number that tells several apart."""
-    name, _, copy = category.rpartition(" (")
-    return name if copy[:-1].isdecimal() and copy.endswith(")") else category
 
 
 def draw_course(values: pd.DataFrame, used: list[str], title: str, path: str) -> None:
