@@ -38,6 +38,11 @@ def _render(draw: Callable[[Axes], None], style: str, size: tuple[float, float],
     return np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8)
 
 
+def drawn(draw: Callable[[Axes], None], *, style: str = "default", dpi: int = 100) -> NDArray[np.uint8]:
+    """Return the picture of one chart."""
+    return _render(draw, style, (6.4, 4.2), dpi)
+
+
 def bars(
     values: Sequence[float] = (34, 61, 18, 47, 72),
     *,

@@ -17,6 +17,7 @@ from servers.vision.charts.combo import add_line
 from servers.vision.charts.drawn import LEAST_DRAWN, drawn_share
 from servers.vision.charts.evidence import drawing_of, find_frames
 from servers.vision.charts.fidelity import tell
+from servers.vision.charts.histogram_figure import histogram_figure
 from servers.vision.charts.legend import find_legend
 from servers.vision.charts.line_figure import line_figure
 from servers.vision.charts.page import Page, prepare
@@ -116,6 +117,9 @@ def _figures(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> list[fi
     pie = find_pie(page, palette)
     if pie is not None:
         return [pie_figure(page, pie, palette, legend)]
+    figure = histogram_figure(page, palette, axes, marks, legend)
+    if figure is not None:
+        return [figure]
     figure = area_figure(page, palette, axes, marks, legend)
     if figure is not None:
         return [figure]
