@@ -57,7 +57,9 @@ def render(sheet: Figure, look: Look, charts: Sequence[Sequence[Artist]]) -> tup
         renderer = FigureCanvasAgg(sheet).get_renderer()
         sheet.draw(renderer)
         renderer = sheet.canvas.get_renderer()  # type: ignore[attr-defined]  # of the Agg canvas just set
-        tight = sheet.get_tightbbox(renderer).padded(look.font_pt / 72 * 0.7)
+        box = sheet.get_tightbbox(renderer).padded(look.font_pt / 72 * 0.7)
+        # The layout's solver leaves noise in the last digits, which must not decide about a pixel.
+        tight = Bbox(np.round(box.get_points(), 4))
         file = io.BytesIO()
         sheet.savefig(file, format="png", dpi=look.dpi, bbox_inches=tight)
     rgb = np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8)
@@ -67,7 +69,7 @@ def render(sheet: Figure, look: Look, charts: Sequence[Sequence[Artist]]) -> tup
 
 def _region(box: Bbox, tight: Bbox, dpi: float) -> truth.Region:
     def share(at: float, low: float, high: float) -> float:
-        return min(1.0, max(0.0, (at / dpi - low) / (high - low)))
+        return float(round(min(1.0, max(0.0, (at / dpi - low) / (high - low))), 6))
 
     return truth.Region(
         x_min=share(box.x0, tight.x0, tight.x1),
