@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.bench import bad_input, overhead, whole_job
+from tests.bench import bad_input, overhead, reading, whole_job
 from tests.bench.table import print_table
 from tests.bench.world import world
 
@@ -21,6 +21,7 @@ async def main() -> int:
             *await whole_job.jobs(it),
             *await bad_input.bad_input(it),
         ]
+    rows += await reading.reading()  # after the mesh is gone: it takes both cores
     print_table(rows)
     return 0
 

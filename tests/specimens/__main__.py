@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import time
 from pathlib import Path
 
 from PIL import Image
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.reading import read_image
-from tests.specimens import KINDS, draw
+from tests.specimens import KINDS
 from tests.specimens.items import read_items
+from tests.specimens.reading import read
 from tests.specimens.report import Result, table
-from tests.specimens.score import score
 
 
 def main() -> int:
@@ -43,15 +41,6 @@ def main() -> int:
     if given.out:
         _index(given.out, results)
     return 0
-
-
-def read(kind: str, seed: int) -> tuple[Result, list[figure_pb2.Figure]]:
-    """Draw one specimen, read it as the server does, and score the reading."""
-    specimen = draw(kind, seed)
-    start = time.process_time()
-    figures = list(read_image(specimen.rgb).figures)
-    cpu_s = time.process_time() - start
-    return Result(specimen, tuple(score(specimen, figures)), cpu_s), figures
 
 
 def seeds_of(text: str) -> list[int]:
