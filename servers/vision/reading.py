@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from loupe.type.v1.engine_pb2 import Engine
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.caption import describe
+from servers.vision.charts.explained import account
 from servers.vision.charts.reader import examine
 from servers.vision.description import describe_image
 from servers.vision.fidelity.confidence import weigh_cells
@@ -51,6 +52,8 @@ def read_unjudged(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
         work = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
     words = read_words(work)
     charts = examine(work, words)
+    for figure in charts.figures:
+        account(work, words, figure)
     tables = read_tables(work, words, [box_of(chart.box) for chart in charts.figures])
     answer = AnalyzeImageResponse(
         width_px=width,

@@ -20,6 +20,8 @@ _MOST_RESIDUAL_PX = 3.0
 _MOST_RESIDUAL = 0.06
 """Of the distance between neighbouring ticks: half of it would be a tick of another row."""
 _LEAST_AGREEING = 2 / 3
+_FEW = 0.2
+"""Of an axis's values: so few measured ones among printed ones are told by their confidence alone."""
 
 
 def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[figure_pb2.FidelityReason]:
@@ -27,10 +29,9 @@ def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[fi
     if chart.type in PIES:
         return
     for dimension in sorted({one.entry.dimension for one in evidence}):
-        measured = [
-            one.entry for one in evidence if one.entry.dimension == dimension and one.entry.value.origin in MEASURED
-        ]
-        if not measured:
+        on_axis = [one.entry for one in evidence if one.entry.dimension == dimension]
+        measured = [entry for entry in on_axis if entry.value.origin in MEASURED]
+        if len(measured) <= _FEW * len(on_axis):
             continue
         name = figure_pb2.AxisDimension.Name(dimension).removeprefix("AXIS_DIMENSION_").lower()
         values = [entry.value for entry in measured]
