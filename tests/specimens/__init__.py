@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.specimens import areas, bars, distributions, lines, mixed, pies, points, publishers, tables, vega
+from tests.specimens import areas, bars, distributions, lines, mixed, pages, pies, points, publishers, tables, vega
 from tests.specimens.degrade import degrade
 from tests.specimens.truth import Specimen, TrueFigure
 
@@ -28,6 +28,7 @@ _DRAWINGS = {
     **publishers.KINDS,
     **tables.KINDS,
     **vega.KINDS,
+    **pages.KINDS,
 }
 KINDS: tuple[str, ...] = tuple(_DRAWINGS)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loupe.type.v1 import figure_pb2
+from tests.specimens import clock
 from tests.specimens.items import ReadItem
 from tests.specimens.outcome import ValueScore, is_right, relative_error
 from tests.specimens.similarity import assign, harmonic, key_distance, tidy, value_distance
@@ -68,7 +69,7 @@ def _scattered(true: TrueFigure, read: Sequence[ReadItem]) -> tuple[float, tuple
 def _curves(true: TrueFigure, read: Sequence[ReadItem]) -> tuple[float, tuple[ValueScore, ...]]:
     """Hold true points against the read curve, and read points against the true curve: both must lie on the other."""
     width = true.x.high - true.x.low
-    placed = [(x, item) for item in read if (x := _x_of(item, true.x)) is not None and item.number is not None]
+    placed = _placed(read, true.x)
     names = {item.series for item in read}
     partner = _series_pairs(list(true.points), sorted(names))
     scores: list[ValueScore] = []
@@ -160,15 +161,24 @@ def _series_pairs(true: list[str], read: list[str]) -> dict[str, str]:
     return {true[i]: read[j] for i, j in assign(costs)}
 
 
+def _placed(read: Sequence[ReadItem], axis: Axis) -> list[tuple[float, ReadItem]]:
+    """Return the read points with their place on the true axis, those that have one."""
+    placed = [(x, item) for item in read if (x := _x_of(item, axis)) is not None and item.number is not None]
+    if axis.is_year_printed:
+        return placed
+    moved = clock.in_its_year([x for x, _ in placed], axis)
+    return [(x, item) for x, (_, item) in zip(moved, placed, strict=True)]
+
+
 def _x_of(item: ReadItem, axis: Axis) -> float | None:
     """Return where a read point stands: its x, or the place of the tick label it names, or the label's number."""
     if item.x is not None:
-        return item.x
+        return clock.on_axis(item.x, axis)
     for label, x in axis.ticks.items():
         if tidy(label) == tidy(item.label):
             return x
     try:
-        return float(item.label)
+        return clock.on_axis(float(item.label), axis)
     except ValueError:
         return None
 

@@ -54,12 +54,12 @@ def render(sheet: Figure, look: Look, charts: Sequence[Sequence[Artist]]) -> tup
     """Return the picture, and where on it each chart's artists stand."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
-        renderer = FigureCanvasAgg(sheet).get_renderer()
-        sheet.draw(renderer)
-        renderer = sheet.canvas.get_renderer()  # type: ignore[attr-defined]  # of the Agg canvas just set
-        box = sheet.get_tightbbox(renderer).padded(look.font_pt / 72 * 0.7)
+        canvas = FigureCanvasAgg(sheet)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        whole = sheet.get_tightbbox(renderer).padded(look.font_pt / 72 * 0.7)
         # The layout's solver leaves noise in the last digits, which must not decide about a pixel.
-        tight = Bbox(np.round(box.get_points(), 4))
+        tight = Bbox(np.round(whole.get_points(), 4))
         file = io.BytesIO()
         sheet.savefig(file, format="png", dpi=look.dpi, bbox_inches=tight)
     rgb = np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8)

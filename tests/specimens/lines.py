@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -72,17 +73,19 @@ def draw_lines(
     return TrueFigure(_LINE, title=title, values=values, y=canvas.axis_truth(axes, scale="log" if is_log else "linear"))
 
 
-def draw_dates(axes: Axes, look: Look, rng: Random, *, kind: str) -> TrueFigure:
+def draw_dates(axes: Axes, look: Look, rng: Random, *, kind: str, least: int = 1) -> TrueFigure:
     """Draw one to three lines over a date axis whose ticks are fewer than the points.
 
     Args:
       kind: "months", "days", "quarters" or "years".
+      least: lines at least.
     """
-    count = rng.choice((1, 1, 2, 3))
+    count = max(least, rng.choice((1, 1, 2, 3)))
     heads = words.series(rng, count) if count > 1 else [""]
     days = _days(rng, kind)
     measure = measures.pick(rng, is_small=True)
-    columns = _apart(measure, rng, count, len(days))
+    # Where no value is printed the curve may be finer than the axis prints.
+    columns = _apart(replace(measure, decimals=measure.decimals + 2), rng, count, len(days))
     marker = "o" if len(days) < 30 and rng.random() < 0.4 else ""
     for index, (head, column) in enumerate(zip(heads, columns, strict=True)):
         axes.plot(
@@ -93,7 +96,7 @@ def draw_dates(axes: Axes, look: Look, rng: Random, *, kind: str) -> TrueFigure:
     dress(axes, look, measure, rng)
     if rng.random() < 0.4:
         axes.set_ylim(0)
-    ticks = _date_ticks(axes, look, rng, kind, days)
+    ticks, has_year = _date_ticks(axes, look, rng, kind, days)
     title = canvas.give_title(axes, rng)
     if count > 1:
         canvas.place_legend(axes, look, rng, count)
@@ -102,7 +105,7 @@ def draw_dates(axes: Axes, look: Look, rng: Random, *, kind: str) -> TrueFigure:
         head: tuple((_seconds(day), value) for day, value in zip(days, column, strict=True))
         for head, column in zip(heads, columns, strict=True)
     }
-    x = Axis("date", low * 86400, high * 86400, ticks)
+    x = Axis("date", low * 86400, high * 86400, ticks, has_year)
     return TrueFigure(_LINE, title=title, points=points, x=x, y=canvas.axis_truth(axes))
 
 
@@ -204,8 +207,10 @@ def _days(rng: Random, kind: str) -> list[datetime.date]:
     return [datetime.date(month // 12, month % 12 + 1, 1) for month in months]
 
 
-def _date_ticks(axes: Axes, look: Look, rng: Random, kind: str, days: list[datetime.date]) -> dict[str, float]:
-    """Set ticks at months, days, quarters or years; return printed label → seconds."""
+def _date_ticks(
+    axes: Axes, look: Look, rng: Random, kind: str, days: list[datetime.date]
+) -> tuple[dict[str, float], bool]:
+    """Set ticks at months, days, quarters or years; return printed label → seconds, and whether years are printed."""
     room = max(3, int(look.size_in[0] * 0.8 / (look.font_pt / 72 * 0.56 * 10)))
     wanted = rng.randint(min(4, room), min(8, max(4, room)))
     span = (days[-1] - days[0]).days
@@ -229,7 +234,8 @@ def _date_ticks(axes: Axes, look: Look, rng: Random, kind: str, days: list[datet
     axes.set_xticks([mdates.date2num(tick) for tick in ticks], labels)
     if max(len(part) for label in labels for part in label.split("\n")) * len(labels) > room * 9 or rng.random() < 0.12:
         canvas.turn(axes, rng.choice((30, 45, 90)))
-    return {label.replace("\n", " "): _seconds(tick) for label, tick in zip(labels, ticks, strict=True)}
+    times = {label.replace("\n", " "): _seconds(tick) for label, tick in zip(labels, ticks, strict=True)}
+    return times, form == "quarter" or "y" in form.lower()
 
 
 def _seconds(day: datetime.date) -> float:

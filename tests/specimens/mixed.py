@@ -118,7 +118,7 @@ _WITH_LEGEND: tuple[Draw, ...] = (
     partial(bars.draw_groups, is_upright=True),
     partial(bars.draw_stack, is_upright=True),
     partial(lines.draw_lines, count=3),
-    partial(lines.draw_dates, kind="months"),
+    partial(lines.draw_dates, kind="months", least=2),
     partial(points.draw_scatter, count=3),
 )
 

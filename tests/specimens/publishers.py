@@ -209,10 +209,9 @@ def _named_lines(axes: Axes, look: Look, rng: Random) -> TrueFigure:
     heads = words.series(rng, count)
     years = words.years(rng, rng.randint(12, 32))
     measure = measures.pick(rng, is_small=True)
-    order = rng.sample(range(count), count)
+    order, fine = rng.sample(range(count), count), replace(measure, decimals=measure.decimals + 2)
     columns = [
-        [measure.round((value + band * measure.high) / count) for value in measure.walk(rng, len(years))]
-        for band in order
+        [fine.round((value + band * fine.high) / count) for value in fine.walk(rng, len(years))] for band in order
     ]
     is_marked = rng.random() < 0.4
     for index, column in enumerate(columns):

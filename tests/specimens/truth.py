@@ -41,6 +41,8 @@ class Axis:
     """Values at the ends of the axis; seconds since 1970 for dates."""
     ticks: Mapping[str, float] = field(default_factory=dict)
     """What stands for which value: printed tick label → number."""
+    is_year_printed: bool = True
+    """False where dates are printed without their year, which then nobody can know."""
 
 
 @dataclass(frozen=True)

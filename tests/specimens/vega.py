@@ -38,7 +38,6 @@ _THEMES = (
     "powerbi",
     "quartz",
     "urbaninstitute",
-    "vox",
     "dark",
 )
 _CATEGORY, _VALUE, _SERIES = "category", "value", "series"
