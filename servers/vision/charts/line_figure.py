@@ -17,19 +17,22 @@ from servers.vision.charts.line_keys import bind
 from servers.vision.charts.page import Page, TextRun, group_words, quantity
 from servers.vision.charts.places import Place, read_places, x_value
 from servers.vision.charts.plot_area import PlotArea, choose_axes, find_plot_area
-from servers.vision.charts.stroke_colors import find_thin, line_colors
+from servers.vision.charts.second_axis import bind_series
+from servers.vision.charts.stroke_colors import Color, find_thin, is_mix, line_colors
 from servers.vision.charts.strokes import Stroke, trace, vertices
 from servers.vision.charts.ticks import ValueAxis
 from servers.vision.charts.titles import find_source, find_title, title_below, title_beside, unit_in
 from servers.vision.geometry import PixelBox, union
 
 _PRINTED_WITHIN = 0.02  # of the axis' range: how far a printed value may be from the line it stands at
+_PALE = 0.55  # of the contrast that lines of the legend have
+_UNEVEN = 1.5  # thicknesses
 _LABEL_REACH = 3.2  # letter heights between a point and its printed value
 
 
 def line_figure(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> figure_pb2.Figure | None:
     """Return the image's lines as a figure, or None where there is no line or nothing that gives it values."""
-    x_axis, y_axis, _ = choose_axes(page, axes)
+    x_axis, y_axis, second = choose_axes(page, axes)
     plot = find_plot_area(page, palette, x_axis, y_axis)
     text = page.text_mask(sure_only=True)
     thin = find_thin(page, palette, plot, words=text)
@@ -43,14 +46,14 @@ def line_figure(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> figu
     most = [max(1, sum(entry.color == index for entry in legend)) if legend else 3 for index in range(len(colors))]
     strokes = trace(thin, colors, most)
     legend = bind(page, strokes, legend, palette.papers)
-    strokes, legend = _plausible(strokes, legend, plot)
+    strokes, legend = _plausible(strokes, legend, palette.papers[-1])
     if not strokes:
         return None
-    return _figure(page, plot, strokes, legend, x_axis, y_axis)
+    return _figure(page, plot, strokes, legend, x_axis, y_axis, second)
 
 
 def _plausible(
-    strokes: Sequence[Stroke], legend: Sequence[LegendEntry], plot: PlotArea
+    strokes: Sequence[Stroke], legend: Sequence[LegendEntry], paper: Color
 ) -> tuple[list[Stroke], list[LegendEntry]]:
     """Return the strokes that are data: named by the legend, or coloured, or long and not level like a rule."""
     named = {entry.color for entry in legend}
@@ -63,9 +66,21 @@ def _plausible(
         ragged = float(np.nanmedian(np.abs(np.diff(stroke.y, 2)))) > 1.5 if len(stroke.y) > 4 else True
         if index not in named and (ragged or solid < 0.55 or (chroma < 14 and (level or len(named) > 0))):
             continue
+        if index not in named and named and _is_shade(stroke, [strokes[other] for other in named], paper):
+            continue
         entries += [LegendEntry(len(kept), e.name, e.name_box, e.key_box) for e in legend if e.color == index]
         kept.append(stroke)
     return kept, entries
+
+
+def _is_shade(stroke: Stroke, named: Sequence[Stroke], paper: Color) -> bool:
+    """Tell whether a stroke without a name is the edge of a band or of another line: pale, or uneven beside them."""
+    strength = float(np.median([np.linalg.norm(other.lab - paper) for other in named]))
+    pale = float(np.linalg.norm(stroke.lab - paper)) < _PALE * strength
+    mixed = any(is_mix(stroke.lab, other.lab, paper) for other in named)
+    thick = (stroke.high - stroke.low)[np.isfinite(stroke.low)]
+    low, high = np.quantile(thick, [0.25, 0.75])
+    return pale or mixed or float(high - low) > _UNEVEN * max(stroke.width, 2.0)
 
 
 def _figure(
@@ -75,11 +90,14 @@ def _figure(
     legend: Sequence[LegendEntry],
     x_axis: ValueAxis | None,
     y_axis: ValueAxis | None,
+    second: ValueAxis | None,
 ) -> figure_pb2.Figure | None:
     doubts = Doubts()
     for code, message in (*(x_axis.notes if x_axis else ()), *(y_axis.notes if y_axis else ())):
         doubts.add(code, message)
-    exclude = [entry.name_box for entry in legend] + [tick.box for tick in (y_axis.ticks if y_axis else ())]
+    exclude = [entry.name_box for entry in legend] + [
+        tick.box for axis in (y_axis, second) if axis is not None for tick in axis.ticks
+    ]
     box = _tight(plot.box, strokes) if y_axis is None else plot.box
     markers = _marker_columns(strokes)
     bends = [x for stroke in strokes for x in vertices(stroke)] if x_axis is not None else []
@@ -98,6 +116,12 @@ def _figure(
         doubts.add("few_ticks", f"the value axis rests on {len(y_axis.ticks)} readable ticks")
     spacing = float(np.median(np.diff([place.x for place in places])))
     names = name_strokes(page, strokes, legend, box, taken)
+    bound = None
+    if y_axis is not None and second is not None:
+        lines = [names[k].text if k in names else "" for k in range(len(strokes))]
+        bound = bind_series(page, box, y_axis, second, [stroke.lab for stroke in strokes], lines)
+        if not bound.is_told:
+            doubts.add("axis_not_told", "nothing tells which of the two value axes measures which line")
     series = []
     used: set[int] = set()
     for index, stroke in enumerate(strokes):
@@ -105,17 +129,30 @@ def _figure(
         if index in names:
             part.name = names[index].text[:500]
             part.name_box.CopyFrom(names[index].box.to_proto())
+        elif bound is not None:
+            part.name = bound.own_title(index, len(strokes))[:500]
+        scale = fit
+        if bound is not None and second is not None and index in bound.on_second:
+            part.value_axis, scale = figure_pb2.AXIS_DIMENSION_Y2, second.fit
         for place in places:
             y = stroke.at(place.x, 0.12 * spacing)
             if y is not None:
-                part.points.append(_point(place, y, stroke, fit, numbers, used, page, spacing, box))
+                part.points.append(_point(place, y, stroke, scale, numbers, used, page, spacing, box))
         if len(part.points) >= 2 or len(places) == 2:
             series.append(part)
     if not series:
         return None
     if len(series) > 1 and any(not part.name for part in series):
         doubts.add("missing_series_names", "some lines have no readable name")
-    return _message(page, box, series, places, x_axis, y_axis, fit, numbers, doubts, taken)
+    figure = _message(page, box, series, places, x_axis, y_axis, fit, numbers, doubts, taken)
+    if bound is not None and second is not None:
+        title = bound.titles[1]
+        unit = second.unit or unit_in(title)
+        figure.chart.axes.append(messages.value_axis(second, figure_pb2.AXIS_DIMENSION_Y2, title, unit))
+        for part in figure.chart.series:
+            if part.value_axis == figure_pb2.AXIS_DIMENSION_Y2:
+                part.unit = unit[:100]
+    return figure
 
 
 def _marker_columns(strokes: Sequence[Stroke]) -> list[float]:
@@ -210,7 +247,7 @@ def _point(
     pixel = abs(fit.value(y + 1) - fit.value(y - 1)) / 2
     sigma = (0.6 + fit.residual_px) * pixel
     confidence = float(np.clip(1.0 - np.exp(-0.5 * (0.05 * abs(measured) / max(sigma, 1e-12))), 0.05, 0.95))
-    point.y.CopyFrom(messages.measured(measured, mark, confidence))
+    point.y.CopyFrom(messages.measured(measured, mark, confidence, position=y))
     return point
 
 

@@ -59,7 +59,7 @@ def axis_for(chart: BarChart, axes: Sequence[ValueAxis]) -> ValueAxis | None:
     ends = [v for bar in chart.bars for v in (bar.start, bar.end)]
     best: tuple[float, ValueAxis] | None = None
     for axis in axes:
-        if axis.direction != wanted or axis.dates is not None:
+        if axis.direction != wanted or axis.dates is not None or axis.is_years:
             continue
         beside = all(
             sum(frame.across(t.box)) / 2 < lo + 0.3 * chart.thickness
