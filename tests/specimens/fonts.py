@@ -9,14 +9,15 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.font_manager import FontEntry, fontManager
 
+# The TrueType cuts of the Source families are spaced wrongly.
 # family → (package that carries it, file of the regular cut, of the bold one)
 _FILES = {
     "DejaVu Sans": ("", "DejaVuSans.ttf", "DejaVuSans-Bold.ttf"),
     "DejaVu Serif": ("", "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf"),
     "STIX": ("", "STIXGeneral.ttf", "STIXGeneralBol.ttf"),
     "Roboto": ("font_roboto", "Roboto-Regular.ttf", "Roboto-Bold.ttf"),
-    "Source Sans": ("font_source_sans_pro", "SourceSansPro-Regular.ttf", "SourceSansPro-Semibold.ttf"),
-    "Source Serif": ("font_source_serif_pro", "SourceSerifPro-Regular.ttf", "SourceSerifPro-Semibold.ttf"),
+    "Source Sans": ("font_source_sans_pro", "SourceSansPro-Regular.otf", "SourceSansPro-Semibold.otf"),
+    "Source Serif": ("font_source_serif_pro", "SourceSerifPro-Regular.otf", "SourceSerifPro-Semibold.otf"),
     "Hanken Grotesk": ("font_hanken_grotesk", "HankenGrotesk-Regular.otf", "HankenGrotesk-Bold.otf"),
     "Manrope": ("font_manrope", "Manrope-Regular.ttf", "Manrope-Bold.ttf"),
     "Caladea": ("font_caladea", "Caladea-Regular.ttf", "Caladea-Bold.ttf"),

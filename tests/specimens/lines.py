@@ -167,7 +167,7 @@ def name_ends(axes: Axes, look: Look, heads: list[str], ends: list[tuple[float, 
         x, y = ends[index]
         at = max(y, at + line_high)
         color = look.color(index)
-        if abs(style.brightness(color) - style.brightness(look.plot)) < 60:
+        if abs(style.brightness(color) - style.brightness(look.plot)) < 90:
             color = look.ink
         axes.annotate(heads[index], (x, at), (6, 0), textcoords="offset points", va="center", color=color,
                       annotation_clip=False)  # fmt: skip

@@ -68,7 +68,7 @@ def _paragraph(rng: Random, font: ImageFont.FreeTypeFont, em: int, wide: int) ->
 
 def _set(text: str, font: ImageFont.FreeTypeFont, em: int, wide: int) -> Image.Image:
     """Return a paragraph in lines as long as the column allows."""
-    rows = textwrap.wrap(text, int(wide / (font.getlength(text) / len(text))) - 2)
+    rows = textwrap.wrap(text, int(0.93 * wide / (font.getlength(text) / len(text))))
     image = Image.new("RGB", (wide, round(1.45 * em * len(rows))), "#ffffff")
     pen = ImageDraw.Draw(image)
     for index, row in enumerate(rows):

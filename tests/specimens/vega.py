@@ -23,7 +23,6 @@ _VERSION = "5.20"
 # The names by which the renderer finds our files; a name it doesn't know would fall back to a font of the system.
 _FONTS = {
     "Roboto": "Roboto",
-    "Source Sans": "Source Sans Pro",
     "Hanken Grotesk": "Hanken Grotesk",
     "Manrope": "Manrope",
     "Caladea": "Caladea",
