@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loupe.type.v1 import figure_pb2
 from servers.vision.charts.bars import Bar, BarChart
 from servers.vision.charts.calibration import fit_axis
-from servers.vision.charts.fidelity import Doubts, check_parts
 from servers.vision.charts.frame import Frame
 from servers.vision.charts.grouping import group_bars, with_gaps_filled
 from servers.vision.charts.page import group_words, prepare, quantity
@@ -117,17 +115,6 @@ def test_printed_values_set_the_scale_where_there_is_no_axis():
     scale = bar_scale(chart, None, values)
     assert scale is not None
     assert scale.value(Bar(0, 0, 200.0, 125.0)) == pytest.approx(30.0)
-
-
-def test_parts_far_from_a_hundred_are_doubted_and_rounding_is_not():
-    near, far = Doubts(), Doubts()
-    check_parts([33.0, 33.0, 33.0], near)
-    check_parts([33.0, 33.0, 20.0], far)
-    assert not near.found
-    figure = figure_pb2.Figure()
-    far.apply(figure)
-    assert figure.fidelity == figure_pb2.FIDELITY_REVIEW
-    assert [reason.code for reason in figure.reasons] == ["parts_do_not_add_up"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from servers.vision.charts import messages
 from servers.vision.charts.bars import Bar, BarChart
 from servers.vision.charts.categories import CategoryLabel, labels_below, labels_beside
 from servers.vision.charts.colors import Palette
-from servers.vision.charts.fidelity import Doubts
 from servers.vision.charts.grouping import Grouping, group_bars, with_gaps_filled, with_ranked_fills
 from servers.vision.charts.headers import names_over_bars
 from servers.vision.charts.legend import LegendEntry
@@ -31,7 +30,6 @@ def bar_figure(
     page: Page, chart: BarChart, palette: Palette, axes: Sequence[ValueAxis], legend: Sequence[LegendEntry]
 ) -> figure_pb2.Figure | None:
     """Return the bars as a figure, or None where neither an axis nor a printed value gives them numbers."""
-    doubts = Doubts()
     chart = with_ranked_fills(chart)
     grouping = group_bars(chart, [entry.color for entry in legend])
     chart, grouping = with_gaps_filled(chart, grouping)
@@ -47,19 +45,16 @@ def bar_figure(
     scale = bar_scale(chart, axis, values)
     if scale is None:
         return None
-    if sum(bool(label.text) for label in labels) * 2 < len(labels):
-        if len(chart.bars) == 1:
-            return None  # one nameless rectangle is a banner or a frame
-        doubts.add("missing_category_labels", "most bars have no readable category label")
+    if len(chart.bars) == 1 and not any(label.text for label in labels):
+        return None  # one nameless rectangle is a banner or a frame
     readings = {
-        index: _value(chart, bar, values.get(index), scale, axis, values, doubts)
-        for index, bar in enumerate(chart.bars)
+        index: _value(chart, bar, values.get(index), scale, axis, values) for index, bar in enumerate(chart.bars)
     }
     plot = _plot_area(chart, axis)
     series = _series(page, chart, grouping, palette, legend, labels, readings, plot)
     if not any(part.points for part in series):
         return None
-    return _figure(page, chart, grouping, axis, scale, labels, series, plot, values, doubts, [*taken, *boxes])
+    return _figure(page, chart, grouping, axis, scale, labels, series, plot, values, [*taken, *boxes])
 
 
 def _labels(
@@ -98,7 +93,6 @@ def _value(
     scale: BarScale,
     axis: ValueAxis | None,
     values: Mapping[int, PrintedValue],
-    doubts: Doubts,
 ) -> figure_pb2.Value | None:
     """Return the bar's value: the label where it holds against the geometry, else the measurement."""
     measured = scale.value(bar)
@@ -125,9 +119,7 @@ def _value(
                 )
     lone = axis is None and len(values) < 3
     if length > 4 and not lone:
-        doubts.add(
-            "label_geometry_disagree", f"the label {printed.text!r} does not fit its bar, which measures {measured:.4g}"
-        )
+        # The label stays beside the measurement, so that their disagreement can be told.
         value = _measured(chart, bar, scale, min(0.7, length_confidence(length, residual)))
         value.printed = printed.text[:2000]
         return value
@@ -216,7 +208,6 @@ def _figure(
     series: Sequence[figure_pb2.Series],
     plot: PixelBox,
     values: Mapping[int, PrintedValue],
-    doubts: Doubts,
     taken: Sequence[PixelBox],
 ) -> figure_pb2.Figure:
     vertical = chart.frame.vertical
@@ -228,8 +219,6 @@ def _figure(
             if vertical
             else title_below(page, max(tick.box.y_max for tick in axis.ticks), plot.x_min, plot.x_max)
         )
-        if len(axis.ticks) < 3:
-            doubts.add("few_ticks", f"the value axis rests on {len(axis.ticks)} readable ticks")
     units = [value.unit for value in values.values() if value.unit]
     unit = max(set(units), key=units.count) if units else (axis.unit if axis and axis.unit else unit_in(value_title))
     along, across = (figure_pb2.AXIS_DIMENSION_Y, figure_pb2.AXIS_DIMENSION_X)
@@ -257,7 +246,6 @@ def _figure(
     )
     confirmed = agreement(scale, chart, values)
     figure.confidence = min(0.97, 0.6 + 0.2 * bool(axis) + 0.17 * (confirmed if values else 0.5))
-    doubts.apply(figure)
     return figure
 
 

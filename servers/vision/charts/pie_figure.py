@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
 from servers.vision.charts.colors import Palette
-from servers.vision.charts.fidelity import Doubts, check_parts
 from servers.vision.charts.legend import LegendEntry
 from servers.vision.charts.page import Page
 from servers.vision.charts.pie import Pie, Sector
@@ -22,7 +21,6 @@ _NAME_REACH = 1.35  # radii
 
 def pie_figure(page: Page, pie: Pie, palette: Palette, legend: Sequence[LegendEntry]) -> figure_pb2.Figure:
     """Return the pie as a figure: printed numbers where they fit their slice, else the slice's share in per cent."""
-    doubts = Doubts()
     entries = {entry.color: entry for entry in legend}
     excluded = [entry.name_box for entry in legend]
     # Short words close to the disc name slices, even above it.
@@ -38,11 +36,9 @@ def pie_figure(page: Page, pie: Pie, palette: Palette, legend: Sequence[LegendEn
     percent = any(value.unit == "%" for value in values if value) or not total > 0 or 90 <= total <= 110
     scale = 100.0 if percent else total / max(1e-9, sum(s.share for s, v in zip(pie.sectors, values, strict=True) if v))
     series = figure_pb2.Series(unit="%" if percent else "", value_axis=figure_pb2.AXIS_DIMENSION_Y)
-    unnamed = 0
     for index, (sector, name, value) in enumerate(zip(pie.sectors, names, values, strict=True)):
         entry = entries.get(sector.fill)
         label = entry.name if entry else (name.name if name else "")
-        unnamed += not label
         point = figure_pb2.DataPoint(
             label=(label or f"slice {index + 1}")[:500], mark_box=_sector_box(pie, sector).to_proto()
         )
@@ -51,10 +47,6 @@ def pie_figure(page: Page, pie: Pie, palette: Palette, legend: Sequence[LegendEn
             point.label_box.CopyFrom(label_box.to_proto())
         point.y.CopyFrom(_value(pie, sector, value, scale))
         series.points.append(point)
-    if unnamed:
-        doubts.add("missing_category_labels", f"{unnamed} of {len(pie.sectors)} slices have no readable name")
-    if percent:
-        check_parts([point.y.number for point in series.points], doubts)
     chart = figure_pb2.Chart(
         type=figure_pb2.CHART_TYPE_DONUT if pie.is_ring else figure_pb2.CHART_TYPE_PIE,
         title=title[:2000],
@@ -65,11 +57,9 @@ def pie_figure(page: Page, pie: Pie, palette: Palette, legend: Sequence[LegendEn
     if title_box is not None:
         chart.title_box.CopyFrom(title_box.to_proto())
     boxes = [pie.box, *(text.box for text in texts), *excluded, *([title_box] if title_box else [])]
-    figure = figure_pb2.Figure(
+    return figure_pb2.Figure(
         figure_id="f1", box=union(boxes).clipped(page.width, page.height).to_proto(), chart=chart, confidence=0.95
     )
-    doubts.apply(figure)
-    return figure
 
 
 def _value(pie: Pie, sector: Sector, value: SliceText | None, scale: float) -> figure_pb2.Value:
