@@ -22,7 +22,7 @@ def draw_area(axes: Axes, look: Look, rng: Random) -> TrueFigure:
     """Draw one line filled down to zero."""
     names = _names(rng)
     measure = measures.pick(rng)
-    values = measure.walk(rng, len(names))
+    values = measure.finer().walk(rng, len(names))
     axes.fill_between(range(len(names)), values, color=look.color(0), alpha=rng.choice((0.4, 0.7, 1.0)), linewidth=0)
     if rng.random() < 0.5:
         axes.plot(range(len(names)), values, color=look.color(0))
@@ -40,12 +40,12 @@ def draw_stack(axes: Axes, look: Look, rng: Random, *, is_whole: bool = False) -
     """Draw two to five areas on each other; `is_whole` makes every column 100 %."""
     heads, names = words.series(rng, rng.randint(2, 5)), _names(rng)
     measure = Measure("Percent", 100.0, suffix="%", decimals=1) if is_whole else measures.pick(rng, is_small=True)
-    columns = np.array([measure.walk(rng, len(names), low_share=0.15) for _ in heads])
+    columns = np.array([measure.finer().walk(rng, len(names), low_share=0.15) for _ in heads])
     if is_whole:
         columns = np.round(100 * columns / columns.sum(axis=0), 1)
         columns[-1] = np.round(100 - columns[:-1].sum(axis=0), 1)
     else:
-        columns = np.array([[measure.round(value / len(heads)) for value in column] for column in columns])
+        columns = np.array([[measure.finer().round(value / len(heads)) for value in column] for column in columns])
     edge: dict[str, Any] = {"edgecolor": look.plot, "linewidth": 0.8} if rng.random() < 0.3 else {}
     axes.stackplot(range(len(names)), columns, labels=heads, colors=[look.color(i) for i in range(len(heads))], **edge)
     _dress(axes, look, measure, names, rng)

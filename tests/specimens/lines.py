@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -37,7 +36,9 @@ def draw_lines(
     names = _labels(rng, length)
     heads = words.series(rng, count) if count > 1 else [""]
     measure = measures.pick(rng, is_small=by == "ends")
-    columns = log_columns(rng, count, length) if is_log else _apart(measure, rng, count, length)
+    is_printed = by != "ends" and count == 1 and rng.random() < 0.2 and not is_log
+    fine = measure if is_printed else measure.finer()
+    columns = log_columns(rng, count, length) if is_log else _apart(fine, rng, count, length)
     if is_log:
         measure = Measure(measure.title, max(map(max, columns)), decimals=2)
     marked = rng.choice(("all", "none", "each")) if length > 5 else rng.choice(("all", "each", "none"))
@@ -55,7 +56,7 @@ def draw_lines(
         )
     canvas.name_categories(axes, look, names, rng)
     dress(axes, look, measure, rng, is_log=is_log)
-    if by != "ends" and count == 1 and rng.random() < 0.2 and not is_log:
+    if is_printed:
         for place, value in enumerate(columns[0]):
             axes.annotate(
                 measure.label(value), (place, value), (0, 5), textcoords="offset points", ha="center", fontsize="small"
@@ -84,8 +85,7 @@ def draw_dates(axes: Axes, look: Look, rng: Random, *, kind: str, least: int = 1
     heads = words.series(rng, count) if count > 1 else [""]
     days = _days(rng, kind)
     measure = measures.pick(rng, is_small=True)
-    # Where no value is printed the curve may be finer than the axis prints.
-    columns = _apart(replace(measure, decimals=measure.decimals + 2), rng, count, len(days))
+    columns = _apart(measure.finer(), rng, count, len(days))
     marker = "o" if len(days) < 30 and rng.random() < 0.4 else ""
     for index, (head, column) in enumerate(zip(heads, columns, strict=True)):
         axes.plot(

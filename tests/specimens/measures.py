@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from matplotlib.ticker import Formatter
@@ -44,6 +44,10 @@ class Measure:
     def round(self, value: float) -> float:
         """Return the nearest value that can be printed exactly."""
         return round(round(value / self.factor, self.decimals) * self.factor, 9)
+
+    def finer(self) -> Measure:
+        """Return the same quantity with values between those that are printed, for curves without numbers on them."""
+        return replace(self, decimals=self.decimals + 2)
 
     def label(self, value: float) -> str:
         """Return how a value is printed beside its mark."""

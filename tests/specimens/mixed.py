@@ -29,7 +29,7 @@ def draw_combo(axes: Axes, look: Look, rng: Random) -> TrueFigure:
     heads = rng.choice(
         (("Revenue", "Growth"), ("Sales", "Margin"), ("Orders", "Average price"), ("Rain", "Temperature"))
     )
-    values, over = first.sample(rng, count), second.walk(rng, count)
+    values, over = first.sample(rng, count), second.finer().walk(rng, count)
     axes.bar(np.arange(count), values, rng.uniform(0.5, 0.8), color=look.color(0), label=heads[0])
     canvas.name_categories(axes, look, names, rng)
     canvas.dress_values(axes, look, first, rng)

@@ -209,7 +209,7 @@ def _named_lines(axes: Axes, look: Look, rng: Random) -> TrueFigure:
     heads = words.series(rng, count)
     years = words.years(rng, rng.randint(12, 32))
     measure = measures.pick(rng, is_small=True)
-    order, fine = rng.sample(range(count), count), replace(measure, decimals=measure.decimals + 2)
+    order, fine = rng.sample(range(count), count), measure.finer()
     columns = [
         [fine.round((value + band * fine.high) / count) for value in fine.walk(rng, len(years))] for band in order
     ]

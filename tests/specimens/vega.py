@@ -115,7 +115,7 @@ def _lines(rng: Random) -> Drawing:
     heads = sorted(words.series(rng, count)) if count > 1 else [""]
     days, form = _days(rng)
     measure = measures.pick(rng, is_small=True)
-    columns = {head: measure.walk(rng, len(days)) for head in heads}
+    columns = {head: measure.finer().walk(rng, len(days)) for head in heads}
     top = max(map(max, columns.values()))
     # With a format of months, ticks at half months would read alike.
     axis: Spec = {"format": form, "tickCount": min(8, len(days))} if form else {}
@@ -146,7 +146,7 @@ def _lines(rng: Random) -> Drawing:
 
 def _areas(rng: Random) -> Drawing:
     heads, years = sorted(words.series(rng, rng.randint(2, 5))), words.years(rng, rng.randint(6, 16))
-    measure = measures.pick(rng, is_small=True)
+    measure = measures.pick(rng, is_small=True).finer()
     parts = len(heads)
     values = {
         head: {
