@@ -29,9 +29,13 @@ class AxisFit:
     """Root mean square distance of the inlying ticks, in pixels."""
     inliers: tuple[int, ...]
     """Indices of the ticks the line rests on."""
+    stretches: tuple[Stretch, ...] = ()
+    """Of a broken axis: every piece with its own line, by pixel; this line is then that of the one with most ticks."""
 
     def value(self, pixel: float) -> float:
-        """Return the value at a pixel."""
+        """Return the value at a pixel, in a break that of the nearer stretch."""
+        if self.stretches:
+            return self._stretch_at(pixel).fit.value(pixel)
         t = self.slope * pixel + self.intercept
         return float(10.0 ** np.clip(t, -300.0, 300.0)) if self.log else t
 
@@ -45,9 +49,19 @@ class AxisFit:
         return float(np.round(value / step) * step)
 
     def pixel(self, value: float) -> float:
-        """Return the pixel of a value; a log axis has none for 0 and below."""
+        """Return the pixel of a value; a log axis has none for 0 and below, nor a broken one in its break."""
+        if self.stretches:
+            places = [(part.off(part.fit.pixel(value)), part.fit.pixel(value)) for part in self.stretches]
+            return min(places)[1]
         t = float(np.log10(max(value, 1e-300))) if self.log else value
         return (t - self.intercept) / self.slope
+
+    def measures(self, pixel: float) -> bool:
+        """Tell whether a pixel lies where the scale is known: not in a break of the axis."""
+        return not self.stretches or self._stretch_at(pixel).off(pixel) == 0
+
+    def _stretch_at(self, pixel: float) -> Stretch:
+        return min(self.stretches, key=lambda part: part.off(pixel))
 
     @classmethod
     def from_proto(cls, calibration: figure_pb2.Calibration, *, log: bool) -> AxisFit:
@@ -59,6 +73,25 @@ class AxisFit:
         return figure_pb2.Calibration(
             slope=self.slope, intercept=self.intercept, residual_px=self.residual_px, tick_count=len(self.inliers)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of a broken axis."""
+
+    fit: AxisFit
+    from_px: float
+    to_px: float
+
+    def off(self, pixel: float) -> float:
+        """Return how far outside the piece a pixel lies, 0 inside."""
+        return max(self.from_px - pixel, pixel - self.to_px, 0.0)
+
+    def to_proto(self) -> figure_pb2.Calibration:
+        """Return the piece as the contract's message."""
+        message = self.fit.to_proto()
+        message.from_px, message.to_px = self.from_px, self.to_px
+        return message
 
 
 def fit_axis(

@@ -247,7 +247,7 @@ def _point(
     pixel = abs(fit.value(y + 1) - fit.value(y - 1)) / 2
     sigma = (0.6 + fit.residual_px) * pixel
     confidence = float(np.clip(1.0 - np.exp(-0.5 * (0.05 * abs(measured) / max(sigma, 1e-12))), 0.05, 0.95))
-    point.y.CopyFrom(messages.measured(measured, mark, confidence, position=y))
+    point.y.CopyFrom(messages.measured(measured, mark, confidence, position=y, guessed=not fit.measures(y)))
     return point
 
 

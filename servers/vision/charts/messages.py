@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from loupe.type.v1 import figure_pb2
 from loupe.type.v1.geometry_pb2 import Color
 from servers.vision.charts.ticks import ValueAxis
@@ -74,7 +78,8 @@ def value_axis(
             )
             for tick in axis.ticks
         ],
-        calibration=axis.fit.to_proto(),
+        calibration=None if axis.fit.stretches else axis.fit.to_proto(),
+        segments=[stretch.to_proto() for stretch in axis.fit.stretches],
     )
 
 
@@ -92,6 +97,13 @@ def category_axis(
             if text
         ],
     )
+
+
+def rgb_of(lab: NDArray[np.float32]) -> tuple[int, int, int]:
+    """Return a CIE L*a*b* colour, float32 [3], as 8-bit channels."""
+    channels = cv2.cvtColor(lab.astype(np.float32).reshape(1, 1, 3), cv2.COLOR_LAB2RGB)[0, 0]
+    red, green, blue = (round(float(np.clip(channel, 0, 1)) * 255) for channel in channels)
+    return red, green, blue
 
 
 def color(rgb: tuple[int, int, int]) -> Color:

@@ -129,6 +129,6 @@ def _snapped(fit: AxisFit, chart: BarChart) -> AxisFit:
     if fit.log or chart.baseline is None or not fit.slope:
         return fit
     off = fit.pixel(0.0) - chart.baseline
-    if abs(off) > _SNAP_PX:
+    if fit.stretches or abs(off) > _SNAP_PX:
         return fit
     return AxisFit(fit.slope, -fit.slope * chart.baseline, fit.log, fit.residual_px, fit.inliers)

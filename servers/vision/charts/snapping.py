@@ -20,6 +20,8 @@ def snapped(page: Page, axis: ValueAxis) -> ValueAxis:
 
     A label is centred on its tick to about a pixel; the tick itself is known to a fraction of one.
     """
+    if axis.fit.stretches:
+        return axis
     height = page.text_height
     box = axis.box
     best = axis

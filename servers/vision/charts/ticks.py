@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from servers.vision.charts.axis_factor import with_factor
+from servers.vision.charts.broken_axis import with_break
 from servers.vision.charts.calibration import AxisFit, Floats, fit_axis
 from servers.vision.charts.date_axis import find_date_axes
 from servers.vision.charts.number_labels import NumberLabel, aligned, assembled
@@ -98,7 +99,8 @@ def _axis_of(page: Page, group: Sequence[NumberLabel], direction: Direction) -> 
         return None
     if direction == "y" and not fit.log and len(inliers) < 4 and fit.slope > 0 and len(group) > len(inliers):
         return None
-    return assembled(direction, inliers, fit)
+    axis = assembled(direction, inliers, fit)
+    return axis if fit.log else with_break(page, axis, [label for label in group if label not in inliers])
 
 
 def _have_tick_marks_for_signs(page: Page, group: Sequence[NumberLabel]) -> bool:
