@@ -17,7 +17,7 @@ from loupe.type.v1 import figure_pb2
 from tests.specimens import KINDS
 from tests.specimens.items import read_items
 from tests.specimens.reading import read
-from tests.specimens.report import Result, table
+from tests.specimens.report import HEADER, Result, line
 
 
 def main() -> int:
@@ -30,14 +30,18 @@ def main() -> int:
     unknown = [kind for kind in given.kinds if kind not in KINDS]
     if unknown:
         parser.error(f"no such kind: {', '.join(unknown)}")
-    results = []
-    for kind in given.kinds or KINDS:
+    kinds, results = given.kinds or KINDS, []
+    sys.stdout.write(HEADER + "\n")
+    for kind in kinds:
         for seed in seeds_of(given.seeds):
             result, figures = read(kind, seed)
             results.append(result)
             if given.out:
                 _keep(given.out, result, figures)
-    sys.stdout.write(table(results) + "\n")
+        sys.stdout.write(line(kind, [result for result in results if result.specimen.kind == kind]) + "\n")
+        sys.stdout.flush()
+    if len(kinds) > 1:
+        sys.stdout.write(line("all", results) + "\n")
     if given.out:
         _index(given.out, results)
     return 0
@@ -45,7 +49,6 @@ def main() -> int:
 
 def seeds_of(text: str) -> list[int]:
     """Return the seeds that "0-9" or "3,5,8" names."""
-    """Return the seeds of "0-9" or "3,5,8"."""
     seeds: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -71,19 +71,16 @@ def summarise(name: str, results: Sequence[Result]) -> Summary:
     )
 
 
-def table(results: Sequence[Result]) -> str:
-    """Return the results as lines of text, one a kind and one for all."""
-    kinds = list(dict.fromkeys(result.specimen.kind for result in results))
-    rows = [summarise(kind, [r for r in results if r.specimen.kind == kind]) for kind in kinds]
-    if len(rows) > 1:
-        rows.append(summarise("all", results))
-    lines = [f"{'kind':<30}{'n':>4}{'type':>7}{'F1':>7}{'5 %':>7}{'cover':>7}{'prec':>7}{'inv':>7}{'s':>7}"]
-    lines += [
+HEADER = f"{'kind':<30}{'n':>4}{'type':>7}{'F1':>7}{'5 %':>7}{'cover':>7}{'prec':>7}{'inv':>7}{'s':>7}"
+
+
+def line(name: str, results: Sequence[Result]) -> str:
+    """Return the results of one kind as a line of text under `HEADER`."""
+    row = summarise(name, results)
+    return (
         f"{row.name:<30}{row.count:>4}{row.types_right:>7.2f}{row.f1:>7.3f}{row.within:>7.3f}{row.pass_coverage:>7.2f}"
         f"{row.pass_precision:>7.3f}{row.invented:>7.2f}{row.cpu_s:>7.2f}"
-        for row in rows
-    ]
-    return "\n".join(lines)
+    )
 
 
 def interval(numbers: Sequence[float], *, draws: int = 2000) -> tuple[float, float]:
