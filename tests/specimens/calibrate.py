@@ -24,7 +24,7 @@ from scipy.optimize import minimize
 
 from servers.vision.fidelity.confidence import CONSTANT, LEAST, MOST, WEIGHTS, cell_terms, terms
 from servers.vision.fidelity.evidence import evidence_of
-from servers.vision.fidelity.judge import LEAST_EXPECTED
+from servers.vision.fidelity.judge import LEAST_EXPECTED, UNCERTAIN, judge
 from servers.vision.reading import read_unjudged
 from tests.specimens import KINDS, draw
 from tests.specimens.__main__ import seeds_of
@@ -46,6 +46,8 @@ class Row:
     figure: str
     terms: Mapping[str, float]
     is_right: bool
+    is_doubted: bool = False
+    """The figure does not pass, whatever its confidences."""
 
 
 def main() -> int:
@@ -105,12 +107,14 @@ def _read(kind: str, seed: int) -> Iterator[Row]:
             known[one.entry.value.value_id] = (figure.figure_id, found)
         for cell in figure.table.cells:
             known[cell.value.value_id] = (figure.figure_id, cell_terms(figure, cell))
+        judge(figure)
+    doubted = {f.figure_id for f in figures if any(reason.code != UNCERTAIN for reason in f.reasons)}
     for scored in score(specimen, figures):
         for value in scored.values:
             if value.value_id in known:
                 name, found = known[value.value_id]
                 right = bool(value.is_right if value.true == 0 else value.error <= WITHIN)
-                yield Row(kind, seed, name, found, right)
+                yield Row(kind, seed, name, found, right, name in doubted)
 
 
 def fit(found: Sequence[Row]) -> dict[str, float]:
@@ -155,12 +159,16 @@ def told(found: Sequence[Row], weights: Mapping[str, float]) -> str:
             means = f"{confidence[inside].mean():>8.3f}{right[inside].mean():>8.3f}"
             lines.append(f"{low:.2f} to {high:.2f}  {inside.sum():>8}{means}")
     keys = np.array([f"{row.kind} {row.seed} {row.figure}" for row in found])
-    passed = np.zeros(len(found), dtype=bool)
-    for key in set(keys):
-        inside = keys == key
-        passed[inside] = confidence[inside].mean() >= LEAST_EXPECTED
-    sure = f"{passed.mean():.0%} of the values read, {right[passed].mean():.1%} of them right"
-    lines.append(f"in figures of {LEAST_EXPECTED} or more: {sure}")
+    doubted = np.array([row.is_doubted for row in found])
+    shares = {key: confidence[keys == key].mean() for key in set(keys)}
+    mean = np.array([shares[key] for key in keys])
+    for least in sorted({0.9, 0.93, 0.95, 0.97, LEAST_EXPECTED}):
+        passed = (mean >= least) & ~doubted
+        mark = " (the verdict's)" if least == LEAST_EXPECTED else ""
+        share = f"{right[passed].mean():.1%} of them right" if passed.any() else "none"
+        lines.append(
+            f"in figures of {least} or more without a doubt: {passed.mean():.0%} of the values read, {share}{mark}"
+        )
     return "\n".join(lines)
 
 

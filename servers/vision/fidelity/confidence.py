@@ -62,8 +62,13 @@ def weigh_cells(figure: figure_pb2.Figure) -> None:
 
 
 def expected_share(figure: figure_pb2.Figure) -> float:
-    """Return how many of a figure's values should be right, 0 to 1; 1 for a figure without any."""
-    confidences = [value.confidence for value in values_of(figure) if value.HasField("number")]
+    """Return how many of a figure's numbers, or of a table's cells, should be right, 0 to 1; 1 where there are none."""
+    is_table = figure.HasField("table")
+    confidences = [
+        value.confidence
+        for value in values_of(figure)
+        if value.HasField("number") or (is_table and value.printed.strip())
+    ]
     return sum(confidences) / len(confidences) if confidences else 1.0
 
 

@@ -13,9 +13,11 @@ from servers.vision.measuring import PIES, values_of
 
 LEAST_EXPECTED = 0.97
 """Of the values of a figure that passes, how many should at least be right on average."""
+UNCERTAIN = "uncertain_values"
+"""The reason's code where nothing else is doubted."""
 _LEAST_USABLE = 0.5
 _DOUBTFUL = 0.8
-_CODES = axes.CODES | labels.CODES | parts.CODES | names.CODES | {"uncertain_values", "no_values"}
+_CODES = axes.CODES | labels.CODES | parts.CODES | names.CODES | {UNCERTAIN, "no_values"}
 """Doubts that follow from the message; those of reading, such as a cut, stay as they are."""
 _FATAL = frozenset({"no_scale", "no_values"})
 _MOST_REASONS = 100
@@ -33,7 +35,7 @@ def judge(figure: figure_pb2.Figure) -> None:
     elif share < LEAST_EXPECTED:
         doubtful = [value for value in values_of(figure) if value.HasField("number") and value.confidence < _DOUBTFUL]
         message = f"about {share:.0%} of the values should be within 5 % of the truth"
-        found.append(reason("uncertain_values", message, doubtful, figure.chart))
+        found.append(reason(UNCERTAIN, message, doubtful, figure.chart))
     del figure.reasons[:]
     figure.reasons.extend(found[:_MOST_REASONS])
     if any(one.code in _FATAL for one in found) or share < _LEAST_USABLE:
