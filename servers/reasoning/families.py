@@ -88,6 +88,7 @@ FAMILIES = (
             pairs.find_share,
             change.find_sharpest_change,
             change.find_growth,
+            change.find_moves,
             pairs.find_difference,
             pairs.find_ratio,
             counting.find_count,

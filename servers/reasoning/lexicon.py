@@ -25,11 +25,11 @@ LOW = _keys(
 MORE = _keys(
     """
     more greater higher larger bigger above over exceed exceeds exceeded exceeding surpass surpassed taller longer
-    overtake overtakes overtook overtaken
+    overtake overtakes overtook overtaken ahead
     """
 )
 MORE |= _keys("outnumber beat beats outperform outsell")
-FEWER = _keys("less lower smaller fewer below under beneath shorter")
+FEWER = _keys("less lower smaller fewer below under beneath shorter behind")
 EQUAL = _keys("equal equals same identical equivalent")
 SUM = _keys("sum total combined altogether together add added combine cumulative aggregate overall summed plus")
 MEAN = _keys("average mean avg")
@@ -40,13 +40,13 @@ RATIO = _keys("ratio")
 RISE = _keys(
     """
     increase increased increasing rise rose risen rising grow grew grown growing growth gain gained climb climbed
-    jump jumped surge surged expand expanded improve improved improvement
+    jump jumped surge surged expand expanded improve improved improvement upward upwards
     """
 )
 FALL = _keys(
     """
     decrease decreased decreasing decline declined declining drop dropped dropping fall fell fallen falling shrink
-    shrank reduction reduced dip dipped plunge plunged loss lost lose
+    shrank reduction reduced dip dipped plunge plunged loss lost lose downward downwards
     """
 )
 CHANGE = _keys("change changed changes changing")

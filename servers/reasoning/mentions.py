@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from loupe.type.v1.figure_pb2 import CHART_TYPE_SCATTER
 from servers.reasoning.colors import COLOR_NAMES, SHADES, named_series
 from servers.reasoning.grid import Grid
-from servers.reasoning.lexicon import CARDINALS, GRAMMAR_LABELS, KNOWN, MARKS, TIME_NOUNS, TOTALS
+from servers.reasoning.lexicon import CARDINALS, FEWER, GRAMMAR_LABELS, KNOWN, MARKS, MORE, TIME_NOUNS, TOTALS
 from servers.reasoning.times import are_times, in_time_order, year_of
 from servers.reasoning.vocabulary import Vocabulary
 from servers.reasoning.words import MONTHS, Word, split
@@ -28,6 +29,8 @@ _FIRST = frozenset(
 _LAST = frozenset(
     {"last", "rightmost", "bottom", "bottommost", "latest", "final", "recent", "ending", "newest", "lowermost"}
 )
+_HEIGHTS = frozenset({"top", "topmost", "upper", "uppermost", "bottom", "bottommost", "lowermost"})
+"""Of times these are ranks, not places: "the top three years"."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,12 @@ class _Finder:
         return place
 
     def _is_meant(self, keys: list[str], name: str, start: int, end: int) -> bool:
-        """Return whether a name that is a word of grammar stands for the item."""
+        """Return whether a name that is a word of grammar, or a number of the x axis, stands for the item."""
+        if self.grid.kind == CHART_TYPE_SCATTER and self.words[start].number is not None:
+            cues = [word.key for word in self.words[max(0, start - 2) : start]]
+            about = {word.key for word in split(self.grid.category_title)}
+            is_bound = bool({*MORE, *FEWER, "than"} & set(cues))
+            return not is_bound and bool(cues) and cues[-1] in {"at", "=", "is", "for", "when", "x", *about, "of"}
         if len(keys) > 1 or keys[0] not in GRAMMAR_LABELS | MARKS:
             return True
         word = self.words[start]
@@ -164,6 +172,8 @@ class _Finder:
             count = CARDINALS.get(self.words[place + 1].key, int(self.words[place + 1].number or 0))
             noun = self.words[place + 2].key
             ordered = timed if noun in TIME_NOUNS else categories
+            if noun in TIME_NOUNS and word.key in _HEIGHTS:
+                continue
             if noun in TIME_NOUNS | MARKS and 1 < count < len(ordered) and all(self.free[place : place + 2]):
                 if word.key in _FIRST:
                     self._take("category", tuple(ordered[:count]), place, place + 3)
@@ -171,7 +181,7 @@ class _Finder:
                     self._take("category", tuple(ordered[-count:]), place, place + 3)
         for place, word in enumerate(self.words[:-1]):
             after = self.words[place + 1].key
-            is_time = after in TIME_NOUNS
+            is_time = after in TIME_NOUNS - {"time"} and word.key not in _HEIGHTS
             if not self.free[place] or not (after in ("bar", "column", "row", "point", "segment", "group") or is_time):
                 continue
             ordered = timed if is_time and are_times(categories) else categories

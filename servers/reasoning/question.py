@@ -17,6 +17,7 @@ from servers.reasoning.words import Word, split
 _AGE = re.compile(
     r"^(?:\D{0,12}\s)?(?:under |over )?\d{1,3}\s*(?:[-–]|to|\+|and (?:older|over|above))\s*\d{0,3}", re.IGNORECASE
 )
+_STEPS = [[unit, joint, unit] for unit in ("year", "quarter", "month") for joint in ("on", "over", "to", "by")]
 _CLAUSE = frozenset({"in", "for", "during", "at", "on", "of", "the", "year", "among", "from", "by"})
 
 
@@ -133,6 +134,8 @@ class Question:
         seen_superlative = False
         for place in range(start, min(len(self.keys), start + 7)):
             key = self.keys[place]
+            if self.keys[place : place + 3] in _STEPS or self.keys[place - 2 : place + 1] in _STEPS:
+                continue  # "year on year" says what a change runs over
             if key in lex.HIGH | lex.LOW:
                 seen_superlative = True
             elif seen_superlative and key in lex.QUALITIES:

@@ -14,6 +14,7 @@ from servers.reasoning.parts import Part, find_superlatives, only, operand_of, r
 from servers.reasoning.phrases import any_of
 from servers.reasoning.pointing import pointers
 from servers.reasoning.question import Question
+from servers.reasoning.rules.relations import set_form
 from servers.reasoning.words import Word, split
 
 _TOGETHER = r"\b(correlat\w*|relationship between|related|associated|association)\b"
@@ -24,6 +25,7 @@ _RATIO = any_of(
     r"relative to",
     r"per",
     r"quotient",
+    r"divide",
 )
 _SHARE = r"\b(share|percent\w*|proportion|fraction|part) of\b|\bas an? (share|percent\w*|proportion|fraction) of\b|%"
 _APART = any_of(
@@ -31,8 +33,21 @@ _APART = any_of(
     r"how (much|many)\b.*\bthan",
 )
 _JOINTS = frozenset(
-    {"to", "and", "of", "by", "than", "then", "with", "from", "minus", "vs", "versu", "versus", "v", "against", "over"}
-    | {"per", "exceed", "relative", "is", "are", "wa", "was", "were"}
+    {"to", "and", "by", "than", "then", "with", "from", "minus", "vs", "versu", "versus", "v", "against", "over", "per"}
+)
+_WEAK_JOINTS = frozenset(
+    {"of", "exceed", "relative", "is", "are", "wa", "was", "were", "did", "doe", "in", "or", "as", "when", "where"}
+)
+"""Part the two sides where no other joint does it as well."""
+_PART_LAST = (
+    r"\b(share|percent\w*|proportion|fraction|part) of\b.*\b(is|are|was|were|did|does|do|comes?|came|goes|went)\b"
+    r"(?!.*\b(share|percent\w*|proportion|fraction) of\b)"
+)
+"""The whole stands first: "what percentage of GDP were exports"."""
+_WHERE = any_of(
+    r"(?<=\w )(when|where|while)",
+    r"in the (year|month|quarter|country|category) (with|of|when|where|that|in which)",
+    r"at the time",
 )
 _POINTED = 4
 """What a word like "left" counts for, in words that only one figure has."""
@@ -85,6 +100,10 @@ def _kind(question: Question, text: str) -> OperationKind.ValueType | None:
             return kind
     if question.is_boolean and asked.has(lex.MORE, lex.FEWER, lex.EQUAL):
         return plan.OPERATION_KIND_COMPARE
+    if question.has_phrase(_WHERE) and asked.has(lex.HIGH, lex.LOW):
+        return plan.OPERATION_KIND_LOOKUP
+    if asked.has({"compare", "comparison"}) or (asked.has(lex.MORE, lex.FEWER) and asked.has({"or"})):
+        return plan.OPERATION_KIND_COMPARE
     if asked.has_phrase(_APART):
         return plan.OPERATION_KIND_DIFFERENCE
     return plan.OPERATION_KIND_TOTAL if asked.has(lex.SUM) else None
@@ -105,7 +124,7 @@ def _cut(questions: Sequence[Question], pointed: Sequence[tuple[str, int]]) -> t
     words = questions[0].words
     best: tuple[int, int, int, int] | None = None
     for place in range(1, len(words)):
-        if words[place].key not in _JOINTS:
+        if words[place].key not in _JOINTS | _WEAK_JOINTS:
             continue
         left = _Side(_scores(questions, pointed, 0, place))
         right = _Side(_scores(questions, pointed, place, len(words)))
@@ -116,6 +135,7 @@ def _cut(questions: Sequence[Question], pointed: Sequence[tuple[str, int]]) -> t
         if right.scores[second] <= right.scores[first]:
             continue
         score = left.scores[first] - left.scores[second] + right.scores[second] - right.scores[first]
+        score = 2 * score + (words[place].key in _JOINTS)
         if best is None or score > best[0]:
             best = score, first, second, place
     return best[1:] if best else None
@@ -146,6 +166,10 @@ def _scores(questions: Sequence[Question], pointed: Sequence[tuple[str, int]], s
 def _joined(kind: OperationKind.ValueType, first: Question, second: Question, place: int, text: str) -> Analysis | None:
     left = _part(first, 0, place)
     right = _part(second, place, len(second.words))
+    if kind == plan.OPERATION_KIND_LOOKUP:
+        return _at_extreme(first, second, place, text)
+    if kind == plan.OPERATION_KIND_SHARE and first.has_phrase(_PART_LAST):
+        first, second, left, right = second, first, right, left
     assumptions = _sizes(first.grid, second.grid)
     operation = Operation(kind=kind)
     is_one_each = all(
@@ -155,15 +179,14 @@ def _joined(kind: OperationKind.ValueType, first: Question, second: Question, pl
     if kind == plan.OPERATION_KIND_CORRELATION:
         operation.operands.extend(Operand(selection=_all(question)) for question in (first, second))
         operation.relation.CopyFrom(Relation(statistic=plan.RELATION_STATISTIC_PEARSON))
-        if first.is_boolean:
-            operation.form = plan.ANSWER_FORM_BOOLEAN
+        set_form(operation, first)
     elif is_one_each:
         operation.operands.extend((operand_of(first, left), operand_of(second, right)))
         if kind == plan.OPERATION_KIND_COMPARE:
-            operation.form = plan.ANSWER_FORM_BOOLEAN
-            upward = first.has(lex.MORE)
-            operation.comparison = plan.COMPARISON_GREATER if upward else plan.COMPARISON_LESS
-            if first.has(lex.EQUAL):
+            operation.form = plan.ANSWER_FORM_BOOLEAN if first.is_boolean else plan.ANSWER_FORM_LABEL
+            downward = first.has(lex.FEWER, lex.LOW) and not first.has(lex.MORE)
+            operation.comparison = plan.COMPARISON_LESS if downward else plan.COMPARISON_GREATER
+            if first.has(lex.EQUAL) and first.is_boolean:
                 operation.comparison = plan.COMPARISON_EQUAL
     elif kind in (plan.OPERATION_KIND_RATIO, plan.OPERATION_KIND_SHARE, plan.OPERATION_KIND_DIFFERENCE):
         operation.operands.extend(Operand(selection=_all(question)) for question in (first, second))
@@ -173,6 +196,30 @@ def _joined(kind: OperationKind.ValueType, first: Question, second: Question, pl
     else:
         return None
     return Analysis(question=text, operations=[operation], assumptions=assumptions)
+
+
+def _at_extreme(first: Question, second: Question, place: int, text: str) -> Analysis | None:
+    """Return one figure's value where the other is greatest or least: "exports in the year with the lowest GDP"."""
+    left, _ = find_superlatives(first, 0, place)
+    right, _ = find_superlatives(second, place, len(second.words))
+    if bool(left) == bool(right):
+        return None
+    asked, decider, ranked = (first, second, right[0]) if right else (second, first, left[0])
+    grid = decider.grid
+    numbers = {category: grid.numbers[spot] for spot in grid.numbers for category in spot[1:]}
+    order = sorted(numbers, key=lambda category: numbers[category], reverse=ranked.order == plan.ORDER_DESCENDING)
+    if not grid.is_single or len(order) < ranked.first or order[ranked.first - 1] not in asked.grid.categories:
+        return None
+    extreme = _all(decider)
+    extreme.order, extreme.first, extreme.count = ranked.order, ranked.first, 1
+    found = Operation(
+        kind=plan.OPERATION_KIND_TOP_K, operands=[Operand(selection=extreme)], form=plan.ANSWER_FORM_LABEL
+    )
+    there = selection_of(asked, Part(series=asked.named("series"), categories=[order[ranked.first - 1]]))
+    value = Operation(
+        kind=plan.OPERATION_KIND_LOOKUP, operands=[Operand(selection=there)], form=plan.ANSWER_FORM_NUMBER
+    )
+    return Analysis(question=text, operations=[found, value])
 
 
 def _part(question: Question, start: int, stop: int) -> Part:

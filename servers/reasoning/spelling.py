@@ -32,4 +32,6 @@ def _is_fine(word: Word, known: Vocabulary) -> bool:
 
 def _corrected(word: Word, grammar: Vocabulary) -> Word:
     near = [key for key in grammar.like(word.key) if edit_distance(word.key, key, 1) <= 1]
+    # Of five letters too many words differ in one: "mayor" is no slip for "major".
+    near = [key for key in near if len(key) > _SHORTEST or len(key) != len(word.key) or set(key) == set(word.key)]
     return Word(near[0], near[0]) if len(near) == 1 else word

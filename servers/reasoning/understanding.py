@@ -14,6 +14,7 @@ from servers.reasoning.pointing import pointers, without
 from servers.reasoning.question import Question
 from servers.reasoning.refusals import assumptions, contents, outside_reason
 from servers.reasoning.rules import reading
+from servers.reasoning.rules.relations import asks_of_x
 from servers.reasoning.several import understand_joined
 from servers.reasoning.words import split
 
@@ -86,15 +87,20 @@ def _operation(question: Question) -> tuple[Family, Operation] | None:
         is_verdict = operation.form == ANSWER_FORM_BOOLEAN or operation.kind == OPERATION_KIND_TREND
         if question.is_boolean and not is_verdict and family not in METHODS:
             return None
+        if family not in METHODS and asks_of_x(question):
+            for operand in operation.operands:
+                if operand.HasField("selection"):
+                    operand.selection.takes_x = True
         return family, operation
     return None
 
 
-def _fit(question: Question) -> tuple[int, int]:
+def _fit(question: Question) -> tuple[int, int, int]:
     """Return how much of the question a figure accounts for; the better figure has more."""
     about = {word for text in question.grid.texts for word in _keys(text)}
     named = sum(mention.end - mention.start for mention in question.mentions)
-    return named, sum(key in about for key in question.keys if key and key not in lex.KNOWN)
+    matched = [key for key in question.keys if key in about and key not in lex.PLAIN]
+    return named, sum(key not in lex.KNOWN for key in matched), len(matched)
 
 
 def _keys(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from loupe.reasoning.v1 import analysis_pb2 as plan
 from loupe.reasoning.v1.analysis_pb2 import Operation
 from servers.codegen.programs.literals import listed, number, string
-from servers.codegen.programs.selections import filter_lines, taking_lines
+from servers.codegen.programs.selections import filter_lines, operand_lines, taking_lines
 
 _CORRELATIONS = {plan.RELATION_STATISTIC_SPEARMAN: "spearman", plan.RELATION_STATISTIC_P_VALUE: "p_value"}
 _FITTED = {
@@ -138,7 +138,12 @@ def _quote(operation: Operation) -> list[str]:
     if selection.printed:
         column = selection.series[0] if selection.series else ""
         return [f"return reply_rows(everything, {string(column)}, {string(selection.printed)})"]
-    return [f"return reply_quotes(everything, {listed(list(selection.series))}, {listed(list(selection.categories))})"]
+    columns, rows = listed(list(selection.series)), listed(list(selection.categories))
+    if len(operation.operands) > 1:
+        lines = ['values = everything[everything["is_text"].eq(False)]']
+        lines += operand_lines(operation.operands[1], "items", "values")
+        return [*lines, f'return reply_quotes(everything, {columns}, list(items["category"]))']
+    return [f"return reply_quotes(everything, {columns}, {rows})"]
 
 
 def _joined(operation: Operation) -> list[str]:

@@ -16,6 +16,8 @@ _BOX = any_of(
     r"middle (half|50)",
     r"(height|size|width|length) of (the |its |each )?box",
     r"(tallest|widest|longest|largest|biggest|shortest|narrowest|smallest|tightest) box",
+    r"box\b.*\b(tall|wide|long|larg|big|short|narrow|small|tight)\w*",
+    r"how (tall|wide|long|large|big|high) (is|are)\b.*\bbox(es)?",
     r"spread",
     r"variab\w+",
     r"dispers\w+",
@@ -26,7 +28,8 @@ _BOX = any_of(
 _WHISKERS = any_of(
     r"(full |whole |total |overall )?range",
     r"whisker to whisker",
-    r"whiskers? (span|length|extent)",
+    r"whiskers?\b.*\b(span|length|extent|apart|reach|cover|stretch)\w*",
+    r"how (far|long)\b.*\bwhiskers?",
     r"between (the |its )?whiskers",
     r"end to end",
     r"longest whiskers?",
@@ -39,14 +42,20 @@ _APART = any_of(
     r"unusual\w*",
     r"stands? (out|apart)",
     r"extreme points?",
+    r"(outside|beyond|past) (of )?(the |its |their )?whiskers?",
 )
+_WITHOUT_THEM = (
+    r"\b(apart from|excluding|without|except|ignoring|disregarding|not counting|leaving out) (the |any )?outliers?\b"
+)
+_NONE = r"\b(no|without( any)?|zero) outliers?\b"
 _LEAST = r"\b(tightest|narrowest|consistent\w*|compact)\b"
 _MOST = r"\b(widest|spread out|variable|varies|dispersed)\b"
 
 
 def find_outliers_of_boxes(question: Question) -> Operation | None:
     """Return how many points stand apart, which ones, or which group has most."""
-    if not question.has_phrase(_APART):
+    asks_for_none = question.has_phrase(_NONE) and question.wants_label
+    if not question.has_phrase(_APART) or (question.has_phrase(_WITHOUT_THEM) and not asks_for_none):
         return None
     groups = _groups(question)
     selection = Selection(figure_id=question.grid.figure_id, subject=plan.SUBJECT_CATEGORIES, categories=groups)
@@ -58,7 +67,9 @@ def find_outliers_of_boxes(question: Question) -> Operation | None:
         operation.form = plan.ANSWER_FORM_BOOLEAN
     elif question.has_phrase(r"\b(which|who|where|what) (?!(is|are|was|were|value|number)\b)"):
         operation.form = plan.ANSWER_FORM_LABEL
-        if question.has(lex.HIGH, lex.MORE):
+        if asks_for_none:
+            operation.operands[0].selection.order = plan.ORDER_ASCENDING
+        elif question.has(lex.HIGH, lex.MORE):
             operation.operands[0].selection.order = plan.ORDER_DESCENDING
         elif question.has(lex.LOW, lex.FEWER):
             operation.operands[0].selection.order = plan.ORDER_ASCENDING
@@ -82,7 +93,7 @@ def find_spread(question: Question) -> Operation | None:
         selection.subject, selection.combine = plan.SUBJECT_CATEGORIES, plan.AGGREGATE_RANGE
         return selection
 
-    if len(groups) == 2 and question.has(lex.DIFFERENCE, lex.RATIO):
+    if len(groups) == 2 and question.has(lex.DIFFERENCE - {"spread"}, lex.RATIO):
         kind = plan.OPERATION_KIND_RATIO if question.has(lex.RATIO) else plan.OPERATION_KIND_DIFFERENCE
         return Operation(kind=kind, operands=[Operand(selection=of([group])) for group in groups])
     if len(groups) == 2 and question.is_boolean:
@@ -115,7 +126,8 @@ def find_spread(question: Question) -> Operation | None:
 
 def find_of_box(question: Question) -> Operation | None:
     """Return what is asked of boxes without a word for one of the five numbers: extremes are whiskers, else medians."""
-    if question.named("series") or question.is_boolean:
+    named = [name for name in question.named("series") if name != _OUTLIER or not question.has_phrase(_WITHOUT_THEM)]
+    if named or question.is_boolean:
         return None
     groups = _groups(question)
     selection = Selection(figure_id=question.grid.figure_id, subject=plan.SUBJECT_VALUES, categories=groups)

@@ -6,7 +6,7 @@ from loupe.reasoning.v1 import analysis_pb2 as plan
 from loupe.reasoning.v1.analysis_pb2 import Operand, Operation, Selection
 from servers.reasoning import lexicon as lex
 from servers.reasoning.colors import COLOR_NAMES
-from servers.reasoning.parts import read_part
+from servers.reasoning.parts import only, read_part, selection_of
 from servers.reasoning.phrases import any_of
 from servers.reasoning.question import Question
 
@@ -18,6 +18,7 @@ _COLOR = any_of(
     r"how is .{2,40} colou?red",
     r"name the colou?r",
     r"colou?r code",
+    r"'s colou?r",
 )
 
 
@@ -64,12 +65,12 @@ def find_of_color(question: Question) -> Operation | None:
 def find_quote(question: Question) -> Operation | None:
     """Return the text of cells: "what is the capital of France", "which country has the capital Lima"."""
     grid = question.grid
-    if question.named("series"):
-        return None
     columns = [name for mention in question.mentions if mention.dimension == "text" for name in mention.names]
     rows = question.named("category")
     part = read_part(question)
-    if part.superlatives or part.aggregates or part.filters or question.is_boolean:
+    if columns and part.superlatives and len(part.series) == 1 and not part.aggregates:
+        return _at_extreme(question, columns)
+    if part.series or part.superlatives or part.aggregates or part.filters or question.is_boolean:
         return None
     if not columns and question.wants_label:
         return _rows_of_cell(question)
@@ -79,6 +80,17 @@ def find_quote(question: Question) -> Operation | None:
         return found
     selection = Selection(figure_id=grid.figure_id, subject=plan.SUBJECT_VALUES, series=columns, categories=rows)
     return Operation(kind=plan.OPERATION_KIND_QUOTE, operands=[Operand(selection=selection)])
+
+
+def _at_extreme(question: Question, columns: list[str]) -> Operation:
+    """Return the text of the row with most or least of a number: "the capital of the country with the most lakes"."""
+    part = read_part(question)
+    ranked = part.superlatives[0]
+    rows = selection_of(question, only(part, superlatives=[], constant=None))
+    rows.order, rows.first, rows.count = ranked.order, ranked.first, ranked.count
+    cells = Selection(figure_id=question.grid.figure_id, subject=plan.SUBJECT_VALUES, series=columns)
+    operands = [Operand(selection=cells), Operand(selection=rows)]
+    return Operation(kind=plan.OPERATION_KIND_QUOTE, operands=operands)
 
 
 def _is_of_rows(question: Question) -> bool:

@@ -59,6 +59,29 @@ def find_sharpest_change(question: Question) -> Operation | None:
     return Operation(kind=plan.OPERATION_KIND_TOP_K, operands=[Operand(selection=selection)], form=form)
 
 
+def find_moves(question: Question) -> Operation | None:
+    """Return the times at which a series rose or fell: "in which years did Chile fall"."""
+    rises, falls = question.has(lex.RISE), question.has(lex.FALL)
+    part = read_part(question)
+    is_plain = not (part.superlatives or part.aggregates or part.filters or question.has(lex.SHARP, lex.DIFFERENCE))
+    is_asked = question.wants_label and not question.is_boolean and question.has_phrase(r"\b(when|which|what) ")
+    if rises == falls or not is_plain or not is_asked or question.time_dimension != "category":
+        return None
+    asks_time = question.has_phrase(r"\bwhen\b") or question.asked_dimension() == "category"
+    if not asks_time or part.categories or (len(part.series) != 1 and not question.grid.is_single):
+        return None
+    if question.has_phrase(r"\bhow (much|many)\b|\bby (what|how)\b") or _superlative_is_of_value(question):
+        return None
+    sign = Filter(comparison=plan.COMPARISON_LESS if falls else plan.COMPARISON_GREATER, threshold=0.0)
+    selection = selection_of(question, only(part, filters=[sign], constant=None))
+    selection.change = plan.CHANGE_ABSOLUTE
+    if question.times != question.grid.categories:
+        selection.categories[:] = question.times
+    return Operation(
+        kind=plan.OPERATION_KIND_LIST, operands=[Operand(selection=selection)], form=plan.ANSWER_FORM_LABEL
+    )
+
+
 def _superlative_is_of_value(question: Question) -> bool:
     """Return whether the superlative is about a measure named for change: "the highest growth rate"."""
     measured = " ".join([*question.grid.value_titles, *question.grid.series, question.grid.title]).lower()

@@ -107,6 +107,9 @@ def _is_of_items(question: Question, many: int) -> bool:
         if key and key not in ("different", "of", "the", "such", "type")
     ]
     noun = following[0] if following else ""
+    starts = {mention.start for mention in question.mentions if mention.dimension == "series"}
+    if many + 1 in starts and question.named("category"):  # "how many lakes are there in Peru"
+        return False
     if noun in lex.TIME_NOUNS:
         return question.time_dimension is not None
     measured = {word.key for text in question.grid.value_titles for word in _split(text)}

@@ -51,6 +51,7 @@ _CROSS = any_of(
     r"(lines?|curves?) (are )?(equal|the same|coincide)",
     r"trade[ds]? places",
     r"lead changes?",
+    r"between which (years|months|quarters|times|points|dates|two)\b.*\b(above|over|below|under|past|overt\w+)",
 )
 _SHIFT = any_of(
     r"(change[- ]?point|level shift|structural break|break[- ]?point|regime (change|shift)|step change)s?",

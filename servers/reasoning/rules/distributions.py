@@ -8,6 +8,7 @@ from servers.reasoning import lexicon as lex
 from servers.reasoning.parts import only, read_part, selection_of
 from servers.reasoning.phrases import any_of
 from servers.reasoning.question import Question
+from servers.reasoning.words import split
 
 _BINS = r"\b(bins?|bars?|class(es)?|intervals?|columns?|buckets?)\b"
 _STATISTICS: tuple[tuple[str, DistributionStatistic.ValueType], ...] = (
@@ -27,7 +28,8 @@ _STATISTICS: tuple[tuple[str, DistributionStatistic.ValueType], ...] = (
         any_of(
             r"median",
             r"50th percentile",
-            r"half (of|the)\b.*\b(below|above|under|over)",
+            r"half (of|the)\b.*\b(below|above|under|over|less|more|lower|higher)",
+            r"(below|above|under|over|less than|more than) (which|what)\b.*\bhalf",
         ),
         plan.DISTRIBUTION_STATISTIC_MEDIAN,
     ),
@@ -85,7 +87,9 @@ def find_bin(question: Question) -> Operation | None:
         if question.has_phrase(pattern):
             is_value = statistic == plan.DISTRIBUTION_STATISTIC_MODE and not _asks_for_bin(question)
             return None if is_value else _of(question, Distribution(statistic=statistic))
-    if question.has_phrase(_TOTAL):
+    measured = {word.key for text in question.grid.value_titles for word in split(text)} - lex.VALUE_NOUNS
+    counts_all = question.has_phrase(r"\bhow many\b") and any(key in measured for key in question.keys)
+    if counts_all or question.has_phrase(_TOTAL):
         return _of(question, Distribution(statistic=plan.DISTRIBUTION_STATISTIC_COUNT))
     if question.has_phrase(_SUMMARY):
         return _of(question, Distribution())

@@ -9,20 +9,25 @@ from servers.reasoning import lexicon as lex
 from servers.reasoning.parts import only, read_part, selection_of, whole_names
 from servers.reasoning.phrases import any_of
 from servers.reasoning.question import Question
+from servers.reasoning.words import split
 
 _TOGETHER = any_of(
     r"(correlat\w*|uncorrelated|pearson\w*|spearman\w*)",
     r"(relation(ship)?|association|link|connection|dependence) (between|of|among)",
     r"(related|associated|linked|connected) (to|with)",
-    r"go(es)? (together|along|hand in hand)",
+    r"(go|goes|going|moves?|varies|vary) (together|along|hand in hand|up and down with)",
+    r"(co-?vary|co-?varies|co-?move\w*)",
     r"depends? on",
     r"how (are|is) .{3,60} (related|associated|linked|connected)",
     r"(is|are) .{3,60} (related|associated|linked)",
-    r"p[- ]?value",
+    r"[pr][- ]?value",
 )
 _TOGETHER_ON_DOTS = any_of(
     r"(relation(ship)?|association|positive|negative|inverse)",
     r"as .{2,40} (increases?|rises?|grows?|goes up|gets? (larger|bigger|higher))",
+    r"tends? to\b.{0,40}",
+    r"(does|do|is|are) .{2,40} (affected|influenced|driven|determined) by",
+    r"(effect|influence|impact) of .{2,40} on",
     r"(higher|larger|greater|more) .{2,40} (mean|have|has|tend|come|go)s?\b.{0,40}\b(higher|larger|greater|more|lower)",
 )
 _HOW = any_of(
@@ -34,6 +39,7 @@ _HOW = any_of(
     r"how (are|is|do|does)",
     r"strength",
     r"(describe|characteri[sz]e)",
+    r"what (does|do|can)\b.*\b(say|tell|show|reveal|suggest|learn)\w*",
     r"what happens to",
     r"(weak|strong) or (weak|strong)",
 )
@@ -77,7 +83,7 @@ _STATISTICS: tuple[tuple[str, RelationStatistic.ValueType], ...] = (
         any_of(
             r"(slope|gradient|steep\w*)",
             r"(for|with) (each|every)",
-            r"per (extra |additional |unit|year|month)",
+            r"(per|each|every|a) (extra |additional )?(unit|year|quarter|month|week|day)",
         ),
         plan.RELATION_STATISTIC_SLOPE,
     ),
@@ -113,6 +119,16 @@ def is_scatter(question: Question) -> bool:
     return question.grid.kind == CHART_TYPE_SCATTER
 
 
+def asks_of_x(question: Question) -> bool:
+    """Return whether a question about dots is about their x: its words are those of the x axis, none of the y axis."""
+    if not is_scatter(question):
+        return False
+    across = {word.key for word in split(question.grid.category_title)}
+    up = {word.key for text in (*question.grid.value_titles, *question.grid.series) for word in split(text)}
+    said = {key for key in question.keys if key} - lex.PLAIN
+    return bool(said & (across - up)) and not said & (up - across)
+
+
 def find_farthest(question: Question) -> Operation | None:
     """Return the search for the points farthest from the line."""
     if not is_scatter(question) or not question.has_phrase(_OFF_LINE):
@@ -143,7 +159,7 @@ def find_clusters(question: Question) -> Operation | None:
 def find_fit(question: Question) -> Operation | None:
     """Return the straight line through dots, over time, or of one series against another."""
     is_asked = question.has_phrase(_LINE) or (is_scatter(question) and question.has_phrase(_PER_STEP))
-    number = read_part(question).constant
+    number = next((word.number for word in reversed(question.words) if word.number is not None), None)
     predicts = is_scatter(question) and number is not None and question.has_phrase(_PREDICTS)
     if not (is_asked or predicts) or question.is_boolean:
         return None
@@ -174,6 +190,14 @@ def find_correlation(question: Question) -> Operation | None:
     operation = _over_line(question, plan.OPERATION_KIND_CORRELATION, Relation(statistic=statistic))
     if operation is None:
         return None
+    if on_dots and not question.has_phrase(_TOGETHER) and not question.is_boolean:
+        operation.form = plan.ANSWER_FORM_LABEL
+    set_form(operation, question)
+    return operation
+
+
+def set_form(operation: Operation, question: Question) -> None:
+    """Set what a correlation's reply is where the question wants yes or no, or how strong it is."""
     asks_both = question.has_phrase(_INVERSE) and question.has_phrase(_DIRECT)
     if question.has_phrase(_HOW) or asks_both:
         operation.form = plan.ANSWER_FORM_LABEL
@@ -183,9 +207,6 @@ def find_correlation(question: Question) -> Operation | None:
             operation.comparison = plan.COMPARISON_LESS
         elif question.has_phrase(_DIRECT):
             operation.comparison = plan.COMPARISON_GREATER
-    elif on_dots and not question.has_phrase(_TOGETHER):
-        operation.form = plan.ANSWER_FORM_LABEL
-    return operation
 
 
 def _over_line(question: Question, kind: plan.OperationKind.ValueType, relation: Relation) -> Operation | None:

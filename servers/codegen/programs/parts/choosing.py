@@ -55,7 +55,8 @@ def pick(
 
 def of_figure(items: pd.DataFrame, title: str) -> pd.DataFrame:
     """Return the items under names that say which of several figures they stand in."""
-    return items.assign(name=items["name"] + f" of “{title}”", series=items["series"].replace("Value", title))
+    series = items["series"].replace("Value", title)
+    return items.assign(name=items["name"] + f" of “{title}”", series=series, label=series)
 
 
 def by_x(items: pd.DataFrame) -> pd.DataFrame:
