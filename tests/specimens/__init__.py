@@ -11,7 +11,20 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.specimens import areas, bars, distributions, lines, mixed, pages, pies, points, publishers, tables, vega
+from tests.specimens import (
+    areas,
+    bars,
+    distributions,
+    lines,
+    mixed,
+    pages,
+    papers,
+    pies,
+    points,
+    publishers,
+    tables,
+    vega,
+)
 from tests.specimens.degrade import degrade
 from tests.specimens.truth import Specimen, TrueFigure
 
@@ -29,6 +42,7 @@ _DRAWINGS = {
     **tables.KINDS,
     **vega.KINDS,
     **pages.KINDS,
+    **papers.KINDS,
 }
 KINDS: tuple[str, ...] = tuple(_DRAWINGS)
 

@@ -67,7 +67,7 @@ class Measure:
         elif shape == "alike":
             shares = [rng.uniform(max(low_share, 0.62), 1) for _ in range(count)]
         else:
-            shares = [max(low_share, rng.random() ** 2.5) for _ in range(count)]
+            shares = [low_share + (1 - low_share) * rng.random() ** 2.5 for _ in range(count)]
         return [self.round(share * self.high) for share in shares]
 
     def walk(self, rng: Random, count: int, *, low_share: float = 0.06) -> list[float]:
