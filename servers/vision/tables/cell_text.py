@@ -9,16 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.geometry import PixelBox, union
-from servers.vision.text import Word, read_line
+from servers.vision.tables.run_strip import cut_run
+from servers.vision.text.recogniser import recognise
+from servers.vision.text.spacing import words_of
+from servers.vision.text.word import Word
 
-_CONFIDENT = 0.85
+_CONFIDENT = 0.9
+_SMALL_PRINT_PX = 9.0
+"""Median height of letters below which each run is read from its own pixels."""
 _SLACK = 0.6  # letter heights that a word's box may be off
 _COVERED = 0.5  # of an ink word's width
-_FLAT = 0.4  # letter heights; lower ink is a dash
+_MOST_RUNS = 500
+"""Runs read alone in one picture; a larger table keeps the page's words for the rest."""
+# In letter heights.
+_FLAT = 0.4  # lower ink is a dash
 _HYPHEN, _EN_DASH = 0.65, 1.2
-_MARGIN = 0.35  # letter heights of paper around a crop
-_MOST_CROPS = 600
-"""Lines read alone in one picture; a larger table keeps the page's words for the rest."""
+_DASH_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,15 @@ class CellReader:
         self._words = [word for word in words if word.angle_deg == 0]
         self._centers = np.array([(word.box.center_x, word.box.center_y) for word in self._words]).reshape(-1, 2)
         self._known: dict[tuple[PixelBox, ...], Text] = {}
-        self._crops = 0
+        self._read_alone = 0
 
     def read(self, run: Sequence[PixelBox], height_px: float) -> Text:
         """Return the text of ink words of one line, left to right.
 
         Args:
           height_px: of the letters.
+        Raises:
+          NotReady: the weights of the recognition are not installed.
         """
         key = tuple(run)
         if len(key) == 1 and key[0].height <= _FLAT * height_px:
@@ -56,45 +64,40 @@ class CellReader:
     def _read(self, run: tuple[PixelBox, ...], height: float) -> Text:
         box = union(run)
         found = self._words_in(box, height)
-        fits = bool(found) and self._fits(found, run, box, height)
-        of_page = _joined(found) if found else Text("", 0.0)
-        if (fits and of_page.confidence >= _CONFIDENT) or self._crops >= _MOST_CROPS:
+        fits = bool(found) and _fits(found, run, box, height)
+        of_page = _joined(found)
+        is_large = height >= _SMALL_PRINT_PX
+        if (is_large and fits and of_page.confidence >= _CONFIDENT) or self._read_alone >= _MOST_RUNS:
             return of_page
-        self._crops += 1
-        alone = read_line(self._crop(box, height))
-        if fits and of_page.confidence > alone.confidence:
-            return of_page
-        return Text(" ".join(alone.text.split()), alone.confidence)
+        self._read_alone += 1
+        strip = cut_run(self._rgb, box, height)
+        alone = _joined(words_of(recognise(strip.grey), strip, 0))
+        return of_page if is_large and fits and of_page.confidence > alone.confidence else alone
 
     def _words_in(self, box: PixelBox, height: float) -> list[Word]:
         x, y = self._centers.T
         inside = (x >= box.x_min) & (x < box.x_max) & (np.abs(y - box.center_y) <= max(0.5 * box.height, 0.6 * height))
         return sorted((self._words[index] for index in np.flatnonzero(inside)), key=lambda word: word.box.x_min)
 
-    @staticmethod
-    def _fits(words: Sequence[Word], run: Sequence[PixelBox], box: PixelBox, height: float) -> bool:
-        """Tell whether the words are those of the run: none reaches out of it, and none of its ink was left out."""
-        slack = _SLACK * height
-        if any(word.box.x_min < box.x_min - slack or word.box.x_max > box.x_max + slack for word in words):
-            return False
-        return all(
-            sum(max(0.0, min(ink.x_max, word.box.x_max) - max(ink.x_min, word.box.x_min)) for word in words)
-            >= _COVERED * ink.width
-            for ink in run
-        )
 
-    def _crop(self, box: PixelBox, height: float) -> NDArray[np.uint8]:
-        around = box.grown(max(2.0, _MARGIN * height), max(1.0, _MARGIN * height))
-        x0, y0, x1, y1 = (round(edge) for edge in around.clipped(self._rgb.shape[1], self._rgb.shape[0]))
-        return self._rgb[y0:y1, x0:x1]
+def _fits(words: Sequence[Word], run: Sequence[PixelBox], box: PixelBox, height: float) -> bool:
+    """Tell whether the words are those of the run: none reaches out of it, and none of its ink was left out."""
+    slack = _SLACK * height
+    if any(word.box.x_min < box.x_min - slack or word.box.x_max > box.x_max + slack for word in words):
+        return False
+    return all(
+        sum(max(0.0, min(ink.x_max, word.box.x_max) - max(ink.x_min, word.box.x_min)) for word in words)
+        >= _COVERED * ink.width
+        for ink in run
+    )
 
 
 def _dash(width: float) -> Text:
     """Return the dash of a width in letter heights; alone in a cell it says that there is no value."""
-    return Text("-" if width < _HYPHEN else "\u2013" if width < _EN_DASH else "\u2014", 0.95)
+    return Text("-" if width < _HYPHEN else "\u2013" if width < _EN_DASH else "\u2014", _DASH_CONFIDENCE)
 
 
 def _joined(words: Sequence[Word]) -> Text:
-    letters = sum(len(word.text) for word in words)
-    confidence = sum(word.confidence * len(word.text) for word in words) / letters if letters else 0.0
-    return Text(" ".join(word.text for word in words), min(confidence, 1.0))
+    """Return the words as one text, as sure as the least sure of them."""
+    text = " ".join(word.text for word in words)
+    return Text(text, min((word.confidence for word in words), default=0.0))

@@ -109,13 +109,16 @@ def _widened(line: Placed, below: Sequence[Placed], columns: Sequence[Column], h
     They must share out all columns that the next line heads among them, the first ones perhaps left out.
     """
     headed = sorted({column for other in below for piece in other.pieces for column in piece.columns})
-    if len(line.pieces) >= len(headed):
+    if not below:
+        return line
+    is_level = line.box.y_max < below[0].box.y_min + 0.25 * height
+    if not is_level or len(line.pieces) >= len(headed):
         return line
     pieces = sorted(line.pieces, key=lambda piece: piece.first)
     pieces = [piece for piece in pieces if piece.last > piece.first or piece.first in headed]
     if not pieces:
         return line
-    for start in range(min(3, len(headed))):
+    for start in range(1 if headed[0] == 0 else 0, min(3, len(headed))):
         shares = _share_out(pieces, headed[start:], columns, height)
         if shares is not None and any(last > first for first, last in shares):
             wide = {id(piece): share for piece, share in zip(pieces, shares, strict=True)}

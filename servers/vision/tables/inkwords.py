@@ -63,7 +63,7 @@ def find_ink_words(ink: Ink, area: PixelBox, height_px: float, without: Sequence
     pieces = _cut_tall(_without_underlines(pieces[is_text], ink, height_px), ink, height_px)
     size = pieces[:, 2:] - pieces[:, :2]
     is_letter = size[:, 1] >= _LEAST_LETTER * height_px
-    is_dash = ~is_letter & (size[:, 0] >= _LEAST_MARK * height_px)
+    is_dash = ~is_letter & (size[:, 0] >= np.maximum(_LEAST_MARK * height_px, 1.2 * size[:, 1]))
     words = _joined(pieces[is_letter | is_dash], height_px)
     words = _with_dots(words, pieces[~is_letter & ~is_dash], height_px)
     words = _joined(words, height_px)
