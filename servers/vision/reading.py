@@ -20,6 +20,7 @@ from servers.vision.geometry import box_of
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
 from servers.vision.rescale import rescale
+from servers.vision.skew import find_turn
 from servers.vision.tables.reader import read_tables
 from servers.vision.text import read_words
 
@@ -35,10 +36,13 @@ def read_image(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
     Raises:
       NotReady: the recognition data is not installed.
     """
-    answer = read_unjudged(rgb)
+    turn = find_turn(rgb)
+    answer = read_unjudged(turn.straightened(rgb) if turn is not None else rgb)
     for figure in answer.figures:
         weigh_cells(figure)
         judge(figure)
+    if turn is not None:
+        turn.turn_back(answer)
     return answer
 
 
