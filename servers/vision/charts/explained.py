@@ -22,6 +22,7 @@ _GREY = 12.0
 _MARGIN_PX = 3.0
 _FEWEST_PIXELS = 60
 _LONG_WORD = 3
+_SAME_PLACE = 0.5
 _LEAST_INK, _LEAST_NAMES = 0.85, 0.7
 _Lab = NDArray[np.float32]
 _Mask = NDArray[np.bool_]
@@ -52,15 +53,15 @@ def _ink(rgb: NDArray[np.uint8], words: Sequence[Word], chart: figure_pb2.Chart)
         return 1.0
     crop = np.ascontiguousarray(rgb[y0:y1, x0:x1])
     lab = _to_lab((crop / np.float32(255)).astype(np.float32))
-    paper = _paper(crop)
+    colours = _colours(chart)
+    if not colours:
+        return 1.0
+    paper = _paper(crop, lab, colours)
     ink = np.linalg.norm(lab - paper, axis=2) > _VISIBLE
     ink &= ~_rules(ink, lab)
     for word in words:
         _clear(ink, word.box.grown(1, 1), x0, y0)
     if ink.sum() < _FEWEST_PIXELS:
-        return 1.0
-    colours = _colours(chart)
-    if not colours:
         return 1.0
     of_colour = np.zeros(ink.shape, dtype=bool)
     for colour in colours:
@@ -95,12 +96,15 @@ def _to_lab(rgb: _Lab) -> _Lab:
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.float32)
 
 
-def _paper(crop: NDArray[np.uint8]) -> _Lab:
-    """Return the commonest colour of the plot in CIE Lab."""
+def _paper(crop: NDArray[np.uint8], lab: _Lab, colours: Sequence[_Lab]) -> _Lab:
+    """Return the commonest colour of the plot that is not that of marks, in CIE Lab."""
+    of_marks = np.zeros(crop.shape[:2], dtype=bool)
+    for colour in colours:
+        of_marks |= np.linalg.norm(lab - colour, axis=2) <= _VISIBLE
     codes = (crop >> 3).astype(np.int32) @ np.array([1024, 32, 1], dtype=np.int32)
-    code = int(np.bincount(codes.ravel()).argmax())
-    colour = crop[codes == code].mean(axis=0).astype(np.float32).reshape(1, 1, 3) / np.float32(255)
-    return np.asarray(_to_lab(colour)[0, 0])
+    left = codes[~of_marks] if not of_marks.all() else codes.ravel()
+    code = int(np.bincount(left).argmax())
+    return np.asarray(lab[codes == code].mean(axis=0))
 
 
 def _rules(ink: _Mask, lab: _Lab) -> _Mask:
@@ -156,7 +160,7 @@ def _slice(mask: _Mask, box: PixelBox, x0: int, y0: int) -> _Mask:
 def _names(words: Sequence[Word], chart: figure_pb2.Chart) -> float:
     """Return the share of the words in and right of the plot that were read as part of the chart."""
     plot = box_of(chart.plot_area)
-    used = set(_texts(chart))
+    used, boxes = set(_texts(chart)), list(_boxes(chart))
     known = found = 0
     for word in words:
         text = "".join(letter for letter in word.text.casefold() if letter.isalpha())
@@ -167,8 +171,19 @@ def _names(words: Sequence[Word], chart: figure_pb2.Chart) -> float:
         ):
             continue
         found += 1
-        known += any(text in other for other in used)
+        known += any(text in other for other in used) or any(box.overlap(word.box) > _SAME_PLACE for box in boxes)
     return (known + 2) / (found + 2)
+
+
+def _boxes(chart: figure_pb2.Chart) -> Iterator[PixelBox]:
+    """Yield where the words of a chart were read; recognition may have read them otherwise at first."""
+    for series in chart.series:
+        yield box_of(series.name_box)
+        for point in series.points:
+            yield box_of(point.label_box)
+            if point.y.printed:
+                yield box_of(point.y.box)
+    yield box_of(chart.title_box)
 
 
 def _texts(chart: figure_pb2.Chart) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,7 @@ LEAST, MOST = 0.01, 0.995
 """Nothing that was read is quite wrong or quite sure."""
 _LARGE_LETTERS_PX = 14.0
 _MANY_TICKS = 5
+_SEVERAL = 6
 _LARGE_TABLE = 20
 _OWN_PX = 0.5
 """Edges of marks are known to about half a pixel, however well the axis is."""
@@ -74,7 +76,7 @@ def expected_share(figure: figure_pb2.Figure) -> float:
 
 def probability(features: Mapping[str, float]) -> float:
     """Return the probability that these terms make."""
-    weights = _weights()
+    weights = _fitted().weights
     total = sum(weights.get(name, 0.0) * amount for name, amount in features.items())
     return min(MOST, max(LEAST, 1.0 / (1.0 + math.exp(-total))))
 
@@ -86,6 +88,8 @@ def terms(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> list[dict[
         "any value": 1.0,
         f"kind {_FAMILY_OF.get(chart.type, 'unknown')}": 1.0,
         "structure": figure.confidence,
+        "structure over 0.75": max(0.0, figure.confidence - 0.75) / 0.25,
+        "several values": min(1.0, len(evidence) / _SEVERAL),
         "names sound": float(not any(names.doubts(chart))),
     }
     numbered = {axis.dimension: sum(tick.HasField("number") for tick in axis.ticks) for axis in chart.axes}
@@ -150,7 +154,18 @@ def _letter_px(one: Evidence) -> float:
     return min(box.y_max - box.y_min, box.x_max - box.x_min)
 
 
+def least_expected() -> float:
+    """Return how many of a figure's values should be right for it to pass."""
+    return _fitted().least_expected
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    weights: Mapping[str, float]
+    least_expected: float
+
+
 @cache
-def _weights() -> Mapping[str, float]:
-    weights: Mapping[str, float] = json.loads(WEIGHTS.read_text(encoding="utf8"))["weights"]
-    return weights
+def _fitted() -> _Fitted:
+    made = json.loads(WEIGHTS.read_text(encoding="utf8"))
+    return _Fitted(made["weights"], made["least_expected"])

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.fidelity import axes, labels, names, parts
-from servers.vision.fidelity.confidence import expected_share, weigh
+from servers.vision.fidelity.confidence import expected_share, least_expected, weigh
 from servers.vision.fidelity.evidence import evidence_of
 from servers.vision.fidelity.reason import reason
 from servers.vision.measuring import PIES, values_of
 
-LEAST_EXPECTED = 0.97
-"""Of the values of a figure that passes, how many should at least be right on average."""
 UNCERTAIN = "uncertain_values"
 """The reason's code where nothing else is doubted."""
 _LEAST_USABLE = 0.5
@@ -32,7 +30,7 @@ def judge(figure: figure_pb2.Figure) -> None:
     share = expected_share(figure)
     if not any(value.HasField("number") for value in values_of(figure)) and figure.HasField("chart"):
         found.append(reason("no_values", "no value could be read"))
-    elif share < LEAST_EXPECTED:
+    elif share < least_expected():
         doubtful = [value for value in values_of(figure) if value.HasField("number") and value.confidence < _DOUBTFUL]
         message = f"about {share:.0%} of the values should be within 5 % of the truth"
         found.append(reason(UNCERTAIN, message, doubtful, figure.chart))
