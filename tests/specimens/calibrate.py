@@ -171,7 +171,7 @@ def _passed(found: Sequence[Row], weights: Mapping[str, float], least: float) ->
 
 def _confidence(found: Sequence[Row], weights: Mapping[str, float]) -> NDArray[np.float64]:
     total = _matrix(found, list(weights)) @ np.array(list(weights.values()))
-    return np.clip(1 / (1 + np.exp(-total)), LEAST, MOST)
+    return np.asarray(np.clip(1 / (1 + np.exp(-total)), LEAST, MOST))
 
 
 def told(found: Sequence[Row], weights: Mapping[str, float], least: float) -> str:
