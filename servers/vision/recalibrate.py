@@ -47,9 +47,26 @@ def recalibrate(
         axis = axis_along(corrected.chart, dimension)
         assert axis is not None
         remeasure(corrected.chart, axis, field)
+    return corrected, _judged_anew(figure, corrected)
+
+
+def _judged_anew(figure: figure_pb2.Figure, corrected: figure_pb2.Figure) -> list[str]:
+    """Judge a corrected figure; return the ids of the values that differ, all others being left as they came.
+
+    What the message alone says of a value may be less than what reading knew, of a picture that lay askew for one. So
+    the figure is judged without the corrections too: only where that makes a difference does a value change.
+    """
+    uncorrected = figure_pb2.Figure()
+    uncorrected.CopyFrom(figure)
+    judge(uncorrected)
     judge(corrected)
-    pairs = zip(values_of(figure), values_of(corrected), strict=True)
-    return corrected, [after.value_id for before, after in pairs if before != after]
+    changed = []
+    for came, before, after in zip(values_of(figure), values_of(uncorrected), values_of(corrected), strict=True):
+        if before == after:
+            after.CopyFrom(came)
+        else:
+            changed.append(after.value_id)
+    return changed
 
 
 def _correct_tick(chart: figure_pb2.Chart, correction: vision_pb2.TickCorrection, field: str) -> bool:
