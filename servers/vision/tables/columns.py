@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from servers.vision.geometry import PixelBox
 from servers.vision.tables.lines import Line, Run
 
 # Lines that cross a river, as a share of those that it parts: a long label, a group's heading.
@@ -39,7 +40,7 @@ def find_columns(
         at = round(wall - x_min)
         is_river[max(0, at - 1) : max(0, at + 2)] = True
     columns = _with_islands(_between(is_river, x_min, height_px, walls), body, gap_px)
-    columns = _without_tails(columns, lines, gap_px, walls)
+    columns = _whole(columns, lines, gap_px, walls)
     return [part for column in columns for part in _headed(column, head, body, height_px, gap_px)]
 
 
@@ -59,29 +60,38 @@ def _votes(
     return np.cumsum(parted)[:size].astype(np.int32), np.cumsum(crossed)[:size].astype(np.int32)
 
 
-def _without_tails(
-    columns: Sequence[Column], lines: Sequence[Line], gap_px: float, walls: Sequence[float]
-) -> list[Column]:
-    """Return the columns that hold words of their own, those joined whose words go on from the column before.
+def _whole(columns: Sequence[Column], lines: Sequence[Line], gap_px: float, walls: Sequence[float]) -> list[Column]:
+    """Return the columns that hold words, those joined of which one mostly goes on in the other.
 
-    The end of a long label stands in the river of the others, and looks like a column.
+    The end of a long label, or the first digits of wide numbers, stand in the river of the others.
     """
     kept: list[Column] = []
-    for start, end in columns:
-        begins = [
-            index == 0 or word.x_min - line.words[index - 1].x_max >= gap_px
-            for line in lines
-            for index, word in enumerate(line.words)
-            if start <= word.center_x <= end and (index == 0 or line.words[index - 1].center_x < start)
-        ]
-        is_walled = bool(kept) and any(kept[-1][1] - 2 <= wall <= start + 2 for wall in walls)
-        if not begins:
+    for column in columns:
+        if not any(_meets(word, column) for line in lines for word in line.words):
             continue
-        if kept and not is_walled and 2 * sum(begins) < len(begins):
-            kept[-1] = (kept[-1][0], end)
+        is_walled = bool(kept) and any(kept[-1][1] - 2 <= wall <= column[0] + 2 for wall in walls)
+        if kept and not is_walled and _goes_on(kept[-1], column, lines, gap_px):
+            kept[-1] = (kept[-1][0], column[1])
         else:
-            kept.append((start, end))
+            kept.append(column)
     return kept
+
+
+def _meets(word: PixelBox, column: Column) -> bool:
+    return word.x_min < column[1] and word.x_max > column[0]
+
+
+def _goes_on(left: Column, right: Column, lines: Sequence[Line], gap_px: float) -> bool:
+    """Tell whether most of what one of two neighbouring columns holds is of one run with words of the other."""
+    of_left = of_right = of_both = 0
+    for line in lines:
+        for run in line.runs(gap_px):
+            in_left = any(_meets(word, left) for word in run.words)
+            in_right = any(_meets(word, right) for word in run.words)
+            of_left += in_left
+            of_right += in_right
+            of_both += in_left and in_right
+    return of_both > 0 and (2 * of_both > of_left or 2 * of_both > of_right)
 
 
 def _headed(column: Column, head: Sequence[Line], body: Sequence[Line], height: float, gap_px: float) -> list[Column]:

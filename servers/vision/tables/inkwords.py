@@ -22,6 +22,7 @@ _TALLEST = 4.0
 _LEAST_LETTER = 0.55
 _TALL = 2.1  # letters of two lines that touch
 _MARK_GAP = 0.55
+_COMMA = 0.85
 _LEAST_MARK = 0.3
 _FLAT, _LEAST_UNDERLINE = 0.35, 2.2
 _RULE_REST = 0.25
@@ -66,7 +67,7 @@ def find_ink_words(ink: Ink, area: PixelBox, height_px: float, without: Sequence
     is_dash = ~is_letter & (size[:, 0] >= np.maximum(_LEAST_MARK * height_px, 1.2 * size[:, 1]))
     words = _joined(pieces[is_letter | is_dash], height_px)
     words = _with_dots(words, pieces[~is_letter & ~is_dash], height_px)
-    words = _joined(words, height_px)
+    words = _with_commas(_joined(words, height_px), height_px)
     return [PixelBox(*box) for box in words.tolist()]
 
 
@@ -140,6 +141,23 @@ def _joined(boxes: _Boxes, height: float) -> _Boxes:
     for edge, outermost in enumerate((np.minimum, np.minimum, np.maximum, np.maximum)):
         outermost.at(joined[:, edge], owner, boxes[:, edge])
     return np.asarray(joined[np.isfinite(joined[:, 0])])
+
+
+def _with_commas(words: _Boxes, height: float) -> _Boxes:
+    """Return the words with those joined that a large comma stands between: too low to touch the middle of a letter."""
+    size = words[:, 2:] - words[:, :2]
+    is_comma = (size[:, 1] < _COMMA * height) & (size[:, 0] < 0.5 * height)
+    for comma in words[is_comma].tolist():
+        middle = (comma[1] + comma[3]) / 2
+        is_beside = (words[:, 0] <= comma[2] + _MARK_GAP * height) & (words[:, 2] >= comma[0] - _MARK_GAP * height)
+        is_above = (words[:, 1] < comma[1] - 0.4 * size[:, 1]) & (np.abs(words[:, 3] - middle) < 0.5 * height)
+        parts = is_beside & is_above & (size[:, 1] >= _LEAST_LETTER * height)
+        if parts.any():
+            parts |= (words == comma).all(axis=1)
+            joined = np.concatenate([words[parts, :2].min(axis=0), words[parts, 2:].max(axis=0)])
+            words = np.concatenate([words[~parts], joined[None]])
+            size = words[:, 2:] - words[:, :2]
+    return words
 
 
 def _with_dots(words: _Boxes, dots: _Boxes, height: float) -> _Boxes:

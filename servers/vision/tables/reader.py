@@ -29,6 +29,7 @@ _LEAST_FILLED = 0.3
 _MOST_PICTURE = 0.3
 _SAME_PLACE = 0.3  # overlap of boxes
 _NET_CONFIDENCE = 0.9
+_TURNED_LETTERS = 4
 
 
 def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[PixelBox]) -> list[Figure]:
@@ -46,7 +47,9 @@ def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[P
         return []
     masks = rule_masks(rgb, height)
     ruling = find_ruling(rgb, *masks, height)
-    ink_words = find_ink_words(ink, page, height, [*ruling.horizontal, *ruling.vertical, *taken])
+    # Digits under digits pass for short turned words.
+    turned = [word.box for word in words if word.angle_deg != 0 and len(word.text) >= _TURNED_LETTERS]
+    ink_words = find_ink_words(ink, page, height, [*ruling.horizontal, *ruling.vertical, *taken, *turned])
     reader = CellReader(rgb, words)
     layout = TableLayout(rgb, reader, ruling, height)
     figures: list[Figure] = []
