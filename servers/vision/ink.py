@@ -24,9 +24,13 @@ _LEAST_STRENGTH = 28
 # Ink is above this share of the strongest ink nearby, so that soft edges don't join letters.
 _RELATIVE_STRENGTH = 0.4
 _RULE_LENGTH_PX = 40
+_CROSSING = 1.3  # times a rule's own contrast is letters on it
 # Squares and discs of 6 px cover 0.88 of their convex hull and more, bold letters at most 0.86.
 _LEAST_CONVEXITY = 0.87
 _LEAST_GLYPH_PX = 4
+_AS_A_RULE = (
+    0.7  # of a piece's contrast at least has the axis that it is a tick of; letters on a faint grid are stronger
+)
 _DASHES_OF_A_RULE = 6
 _LARGEST_GLYPH_PX = 160
 
@@ -84,7 +88,8 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
     nearby = cv2.dilate(strength, np.ones((9, 9), np.uint8))
     threshold = np.maximum(_LEAST_STRENGTH, (nearby * _RELATIVE_STRENGTH).astype(np.uint8))
     solid = (strength > threshold).astype(np.uint8)
-    rules = _rules((contrast > _LEAST_STRENGTH).astype(np.uint8))
+    level, upright = _rules((contrast > _LEAST_STRENGTH).astype(np.uint8), contrast)
+    rules = np.maximum(level, upright)
     solid[rules > 0] = 0
     count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     x, y, width, height, area = (stats[:, column].astype(np.int32) for column in range(5))
@@ -101,14 +106,21 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
         left, top, right, bottom = boxes[piece]
         is_blob[piece] = _convexity(labels[top:bottom, left:right] == piece) >= _LEAST_CONVEXITY
     # A short stroke at a rule is the tick of an axis, not the minus sign of its label.
-    touches_rule = np.bincount(labels[cv2.dilate(rules, np.ones((7, 7), np.uint8)) > 0], minlength=count) > 0
+    touches_rule, adjoins_rule = (
+        np.bincount(labels[(near > 0) & (near >= _AS_A_RULE * strongest[labels])], minlength=count) > 0
+        for near in (cv2.dilate(rules * contrast, np.ones((side, side), np.uint8)) for side in (7, 3))
+    )
+    # A tick may go on where a faint grid line ends.
+    for rule, shape, is_along in ((level, (3, 7), width > height), (upright, (7, 3), height > width)):
+        near = cv2.dilate(rule, np.ones(shape, np.uint8)) > 0
+        touches_rule |= is_along & (np.bincount(labels[near], minlength=count) > 0)
     is_dash = (height <= 3) & (width > height) & (fill >= 0.8) & _repeats(y, height, width)
     # What is left of a gridline between two bars: flat, in the row of a rule, at the edge of a fill.
     has_rule = np.asarray(rules.max(axis=1) > 0)
     at_edge = np.bincount(labels[cv2.dilate(edges.astype(np.uint8), square) > 0], minlength=count) > 0
     is_flat = (height <= 3) & (width >= 3 * height) & (fill >= 0.8)
     is_rest = is_flat & at_edge & has_rule[np.minimum(y, len(rules) - 1)]
-    is_end = (area <= 3) & (np.bincount(labels[cv2.dilate(rules, square) > 0], minlength=count) > 0)  # of a rule
+    is_end = (area <= 3) & adjoins_rule
     is_tick = is_end | (touches_rule & (short <= 3) & (long <= 12) & (long >= 2 * short))  # a point is square
     is_glyph = (
         (long >= _LEAST_GLYPH_PX)
@@ -196,10 +208,14 @@ def find_rules(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.ui
     return _horizontal_rules(solid), np.ascontiguousarray(_horizontal_rules(np.ascontiguousarray(solid.T)).T)
 
 
-def _rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the pixels of axes, gridlines and table rules, either way."""
-    turned = _horizontal_rules(np.ascontiguousarray(solid.T)).T
-    return np.asarray(np.maximum(_horizontal_rules(solid), turned), np.uint8)
+def _rules(solid: NDArray[np.uint8], contrast: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the pixels of level and upright axes, gridlines and table rules without stronger ink that crosses them."""
+    found = []
+    for line in (_horizontal_rules(solid), np.ascontiguousarray(_horizontal_rules(np.ascontiguousarray(solid.T)).T)):
+        count, labels = cv2.connectedComponents(line, connectivity=8)
+        usual = np.asarray(ndimage.median(contrast, labels, np.arange(count)), np.float64)
+        found.append(((line > 0) & (contrast <= _CROSSING * usual[labels] + _LEAST_STRENGTH)).astype(np.uint8))
+    return found[0], found[1]
 
 
 def _horizontal_rules(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:

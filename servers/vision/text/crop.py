@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.geometry import PixelBox, union
-from servers.vision.ink import Ink, find_ink
-from servers.vision.text.lines import TextLine, find_lines
-from servers.vision.text.reading import read_well
+from servers.vision.text.reading import agreed, confidence_of, text_of
+from servers.vision.text.recogniser import recognise
+from servers.vision.text.spacing import words_of
+from servers.vision.text.strip import warp_strip
 from servers.vision.text.word import Word
 
-_CROP_HEIGHT_PX = 60
-_CROP_MARGIN_PX = 16
+_LEAST_CONTRAST = 30
+_IS_INK = 0.5  # of the crop's strongest
+# A row or column of ink from end to end at the crop's edge is a frame, an axis or a grid line.
+_IS_RULE = 0.9
+# Letters stand apart from their dots by less than this share of their height, lines of text by more.
+_ROW_GAP = 0.3
 
 
 def read_line(rgb_crop: NDArray[np.uint8], *, digits_only: bool = False) -> Word:
@@ -30,37 +33,43 @@ def read_line(rgb_crop: NDArray[np.uint8], *, digits_only: bool = False) -> Word
     nothing = Word("", PixelBox(0, 0, width, height), 0.0)
     if height < 3 or width < 3:
         return nothing
-    # The margin takes the colour of the paper, of which a tight crop has too little to be known by.
     border = np.concatenate([rgb_crop[0], rgb_crop[-1], rgb_crop[:, 0], rgb_crop[:, -1]])
     paper = np.median(border, axis=0).astype(np.uint8)
-    scale = min(max(_CROP_HEIGHT_PX / height, 1.0), 4.0)
-    large = cv2.resize(rgb_crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_LANCZOS4)
-    margin = _CROP_MARGIN_PX
-    page = np.empty((large.shape[0] + 2 * margin, large.shape[1] + 2 * margin, 3), np.uint8)
-    page[:] = paper
-    page[margin:-margin, margin:-margin] = large
-    ink = find_ink(page)
-    line = _main_line([line for line in find_lines(ink) if line.angle_deg == 0], ink)
-    if line is None:
+    contrast = np.asarray(cv2.absdiff(rgb_crop, np.broadcast_to(paper, rgb_crop.shape).copy()).max(axis=2), np.uint8)
+    strongest = float(np.percentile(contrast, 99.5))
+    ink_box = _text_box(contrast > _IS_INK * strongest)
+    if strongest < _LEAST_CONTRAST or ink_box is None:
         return nothing
-    reading = read_well(ink, line, 0, digits_only=digits_only)
-    if not reading.words:
+
+    outline = np.array(ink_box).reshape(2, 2)
+
+    def view(zoom: float) -> list[Word]:
+        strip = warp_strip(contrast, (0, 0), outline, strongest, zoom=zoom)
+        return words_of(recognise(strip.grey, digits_only=digits_only), strip, 0)
+
+    words = agreed(view)
+    if not words:
         return nothing
-    around = union(word.box for word in reading.words)
-    box = PixelBox(*((edge - margin) / scale for edge in around)).clipped(width, height)
-    return Word(reading.text, box, reading.confidence)
+    box = union(word.box for word in words).clipped(width, height)
+    return Word(text_of(words), box, confidence_of(words))
 
 
-def _main_line(lines: Sequence[TextLine], ink: Ink) -> TextLine | None:
-    """Return the line with most ink together with what stands beside it in the same row."""
-    if not lines:
+def _text_box(is_ink: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Return x_min, y_min, x_max, y_max of the ink, without rules at the edges and lines of text cut by them."""
+    is_ink = is_ink.copy()
+    for turned in (is_ink, is_ink.T):
+        for edge in (turned, turned[::-1]):
+            for row in edge:
+                if row.mean() < _IS_RULE:
+                    break
+                row[:] = False
+    rows = np.flatnonzero(np.diff(np.r_[False, is_ink.any(axis=1), False].astype(np.int8))).reshape(-1, 2)
+    if not len(rows):
         return None
-    boxes = [ink.boxes[line.pieces] for line in lines]
-    main = max(
-        range(len(lines)), key=lambda index: float(np.prod(boxes[index][:, 2:] - boxes[index][:, :2], axis=1).sum())
-    )
-    top, bottom = boxes[main][:, 1].min(), boxes[main][:, 3].max()
-    row = [
-        line for line, box in zip(lines, boxes, strict=True) if top <= (box[:, 1].min() + box[:, 3].max()) / 2 <= bottom
-    ]
-    return TextLine(np.concatenate([line.pieces for line in row]), 0.0, lines[main].letter_height_px)
+    main = int(np.argmax([is_ink[top:bottom].sum() for top, bottom in rows]))
+    top, bottom = rows[main].tolist()
+    reach = max(2.0, _ROW_GAP * (bottom - top))
+    near = [(first, last) for first, last in rows.tolist() if first - bottom <= reach and top - last <= reach]
+    top, bottom = min(first for first, _ in near), max(last for _, last in near)
+    columns = np.flatnonzero(is_ink[top:bottom].any(axis=0))
+    return int(columns[0]), top, int(columns[-1]) + 1, bottom

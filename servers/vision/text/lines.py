@@ -22,6 +22,7 @@ _SLANTED_GAP = 2.2  # between centres of letters
 _ONE_SLANT_DEG = 8.0
 _USUAL_SLANT_STEP_DEG, _USUAL_SLANT_OFF_DEG = 15, 3.5
 _LEAST_CLEAR_SLANT_DEG = 27.0  # a short word with a tall letter at one end leans by up to 20
+_HIGHEST_LINE = 1.8  # letter heights, from the highest to the lowest ink
 _INK_SLANT_DEG = 12.0
 _LEAST_SLANTED_INK_PX = 15
 
@@ -68,7 +69,7 @@ def find_lines(ink: Ink) -> list[TextLine]:
         lines += [_line(glyphs, members[row], boxes, 90.0) for row in _rows(turned)]
     lines += [_line(glyphs, members, boxes, angle) for members, angle in _join_slanted(slanted, boxes)]
     lines = [line for line in lines if line.letter_height_px >= _LEAST_LETTER_HEIGHT_PX]
-    lines = _joined_by_marks(ink, lines)
+    lines = _with_pieces_inside(ink, _joined_by_marks(ink, lines))
     # Points and dashes of large letters look like letters of their own, and are read with their line.
     is_mark = np.zeros(len(ink.boxes), np.bool_)
     for line in lines:
@@ -103,6 +104,26 @@ def _joined_by_marks(ink: Ink, lines: list[TextLine]) -> list[TextLine]:
         pieces = np.concatenate([upright[index].pieces for index in group])
         joined.append(TextLine(pieces, 0.0, max(upright[index].letter_height_px for index in group)))
     return joined + [line for line in lines if line.angle_deg != 0]
+
+
+def _with_pieces_inside(ink: Ink, lines: list[TextLine]) -> list[TextLine]:
+    """Return the lines with those taken in that lie inside another: in small print letters break."""
+    upright = [line for line in lines if line.angle_deg == 0]
+    bounds = np.array([_bounds(ink, line) for line in upright]).reshape(-1, 4)
+    heights = np.array([line.letter_height_px for line in upright])
+    # A curve's box may hold labels, a line of text is hardly higher than its letters.
+    is_text = np.array([len(line.pieces) > 1 for line in upright], np.bool_)
+    is_text &= bounds[:, 3] - bounds[:, 1] <= _HIGHEST_LINE * heights
+    pairs = []
+    for index, (x_min, y_min, x_max, y_max) in enumerate(bounds.tolist()):
+        holds = is_text & (bounds[:, 0] <= x_min + 1) & (bounds[:, 1] <= y_min + 1)
+        holds &= (bounds[:, 2] >= x_max - 1) & (bounds[:, 3] >= y_max - 1) & (heights > 1.3 * (y_max - y_min))
+        pairs += [(index, int(holder)) for holder in np.flatnonzero(holds)[:1] if holder != index]
+    taken_in = []
+    for group in _clusters(np.array(pairs, np.int64).reshape(-1, 2), len(upright)):
+        pieces = np.concatenate([upright[index].pieces for index in group])
+        taken_in.append(TextLine(pieces, 0.0, float(heights[group].max())))
+    return taken_in + [line for line in lines if line.angle_deg != 0]
 
 
 def _lean_alike(words: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray[np.int64], float]]:

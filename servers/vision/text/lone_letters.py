@@ -29,6 +29,7 @@ _LARGEST_SIZE_RATIO = 2.0
 _OFF_ROW = 0.35
 _GAP = 0.35  # as within a word, so that no space is read
 _LEAST_CONFIDENCE = 0.6
+_CLEARLY_BETTER = 0.05
 _QUARTER_TURNS = {0: 0, 90: -1, 270: 1}
 
 
@@ -69,12 +70,16 @@ def _aligned(ink: Ink, lines: Sequence[TextLine], *, axis: int) -> list[list[Tex
 def _best(ink: Ink, row: Sequence[TextLine], angles: Sequence[int], stands: Sequence[bool] = (True,)) -> list[Reading]:
     # Down a column no baseline is to be seen: letters stand on one, or hang from one height as x and y do.
     best: tuple[float, str, int] = (0.0, "", 0)
+    size = np.array([ink.boxes[line.pieces[0]] for line in row])
+    is_lying = bool(np.median((size[:, 2] - size[:, 0]) / (size[:, 3] - size[:, 1])) > 1)
     for angle, is_standing in itertools.product(angles, stands):
         letters = recognise(_word_picture(ink, row, angle, is_standing=is_standing))
         text = "".join(letter.text for letter in letters)
         fits = len(text) == len(row) and text.isascii() and text.isalnum() and len(set(text)) > 1
         confidence = sum(letter.probability for letter in letters) / max(1, len(text))
-        if fits and confidence > best[0]:
+        # A few letters read the same on their side; most are higher than wide.
+        lead = -_CLEARLY_BETTER if text == best[1] and is_lying and angle else _CLEARLY_BETTER if best[1] else 0.0
+        if fits and confidence > best[0] + lead:
             best = (confidence, text, angle)
     confidence, text, angle = best
     if confidence < _LEAST_CONFIDENCE:

@@ -13,7 +13,7 @@ from servers.vision.ink import Ink, find_ink
 from servers.vision.text.lines import TextLine, find_lines
 from servers.vision.text.lone_letters import read_lone_letters
 from servers.vision.text.order import in_order
-from servers.vision.text.plausible import text_of
+from servers.vision.text.plausible import plausible
 from servers.vision.text.reading import Reading, read, read_once
 from servers.vision.text.word import Word
 
@@ -52,7 +52,7 @@ def read_words(rgb: NDArray[np.uint8]) -> list[Word]:
         readings += _read_all(ink, [(line, angle) for line in group])
     slanted = [(line, round(line.angle_deg) % 360) for line in lines if line.angle_deg not in (0, 90)]
     readings += _read_all(ink, slanted)
-    words = [word for reading in in_order(text_of(ink, readings)) for word in reading.words]
+    words = [word for reading in in_order(plausible(ink, readings)) for word in reading.words]
     return _once_each([replace(word, box=word.box.scaled(1 / scale)) for word in words])
 
 

@@ -20,6 +20,7 @@ _LEAST_WORD_CONFIDENCE = 0.2
 _LEAST_LETTER_CONFIDENCE = 0.6
 _LEAST_DIGIT_CONFIDENCE = 0.75
 _SIGNS_OF_VALUES = "%$€£¥"
+_SPECKS = "-–|.,:;'’‘\"·•*_^~°+"
 # A bare upright stroke: a 1 has a flag, and an I or l stands in a word or a row of letters.
 _STROKE_ASPECT = 0.28
 # A letter alone is about as high as the words of its page.
@@ -27,7 +28,7 @@ _SURE = 0.8
 _SMALLEST_RATIO, _LARGEST_RATIO = 0.55, 1.8
 
 
-def text_of(ink: Ink, readings: Sequence[Reading]) -> list[Reading]:
+def plausible(ink: Ink, readings: Sequence[Reading]) -> list[Reading]:
     """Return the readings that are text, without the words of theirs that are not."""
     heights = np.array(
         [
@@ -53,8 +54,9 @@ def _is_letter(ink: Ink, reading: Reading, heights: NDArray[np.float64]) -> bool
     if reading.confidence < least:
         return False
     if not reading.is_of_row:
-        box = reading.words[0].box
-        upright, across = (box.height, box.width) if reading.angle_deg % 180 == 0 else (box.width, box.height)
+        boxes = ink.boxes[reading.line.pieces]
+        width, height = (boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)).tolist()
+        upright, across = (height, width) if reading.angle_deg % 180 == 0 else (width, height)
         if across < _STROKE_ASPECT * upright:
             return False
     ratio = reading.line.letter_height_px / heights
@@ -62,8 +64,10 @@ def _is_letter(ink: Ink, reading: Reading, heights: NDArray[np.float64]) -> bool
 
 
 def _without_signs(words: Sequence[Word]) -> list[Word]:
-    """Return the words without bullets and dashes at the ends of their line, and without markers."""
+    """Return the words without bullets, dashes and specks at the ends of their line, and without markers."""
     cleaned = [replace(word, text=word.text.strip(SHAPES)) for word in words]
-    says = [any(map(str.isalnum, word.text)) or word.text in _SIGNS_OF_VALUES for word in cleaned]
-    first, last = (says.index(True), len(says) - says[::-1].index(True)) if any(says) else (0, 0)
+    if not any(any(map(str.isalnum, word.text)) or word.text in _SIGNS_OF_VALUES for word in cleaned):
+        return []
+    says = [bool(word.text.strip(_SPECKS)) for word in cleaned]
+    first, last = says.index(True), len(says) - says[::-1].index(True)
     return [word for word in cleaned[first:last] if word.text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from servers.vision.ink import Ink
@@ -11,7 +12,7 @@ from servers.vision.text.spacing import words_of
 from servers.vision.text.strip import cut_strip
 from servers.vision.text.word import Word
 
-# Below this a line is read again in another way, and the more confident reading counts.
+# Below this a line is read again in other ways.
 _DOUBTFUL = 0.8
 _CLEARLY_BETTER = 0.1
 _OTHER_ZOOMS = (0.8, 1.25)
@@ -30,41 +31,69 @@ class Reading:
     @property
     def text(self) -> str:
         """The words, parted by spaces."""
-        return " ".join(word.text for word in self.words)
+        return text_of(self.words)
 
     @property
     def confidence(self) -> float:
         """Of the recognition, weighted by letters."""
-        letters = sum(len(word.text) for word in self.words)
-        return sum(word.confidence * len(word.text) for word in self.words) / letters if letters else 0.0
+        return confidence_of(self.words)
+
+
+def text_of(words: Sequence[Word]) -> str:
+    """Return the words, parted by spaces."""
+    return " ".join(word.text for word in words)
+
+
+def confidence_of(words: Sequence[Word]) -> float:
+    """Return the confidence of words, weighted by letters; 0 of none."""
+    letters = sum(len(word.text) for word in words)
+    return sum(word.confidence * len(word.text) for word in words) / letters if letters else 0.0
 
 
 def read(ink: Ink, line: TextLine, angle_deg: int) -> list[Reading]:
     """Return the reading of a line, or of its two halves where these make more sense."""
-    whole = read_well(ink, line, angle_deg)
+    whole = _read_well(ink, line, angle_deg)
     if whole.confidence >= _DOUBTFUL:
         return [whole]
     # A label and the shape beside it may have been taken for one line.
     parts = split_at_widest_gap(ink, line)
     if len(parts) == 1:
         return [whole]
-    halves = [read_well(ink, half, angle_deg) for half in parts]
+    halves = [_read_well(ink, half, angle_deg) for half in parts]
     return halves if max(half.confidence for half in halves) > whole.confidence + _CLEARLY_BETTER else [whole]
 
 
-def read_well(ink: Ink, line: TextLine, angle_deg: int, *, digits_only: bool = False) -> Reading:
-    """Return a line's reading; where it is doubtful, or one letter alone, that which most of three views agree on."""
-    first = read_once(ink, line, angle_deg, digits_only=digits_only)
-    if first.confidence >= _DOUBTFUL and len(first.text) > 1:
+def read_once(ink: Ink, line: TextLine, angle_deg: int) -> Reading:
+    """Return what the recogniser reads in the line's strip at first."""
+    return Reading(tuple(_view(ink, line, angle_deg, 1.0)), line, angle_deg)
+
+
+def agreed(view: Callable[[float], list[Word]]) -> list[Word]:
+    """Return the words of a line at the zoom that reads best.
+
+    Args:
+      view: reads the line at a zoom.
+    A clear first view is taken as it is. Where it is doubtful, or one letter alone, three are taken: what most agree on
+    is returned, with the confidence that they give it on average.
+    """
+    first = view(1.0)
+    if confidence_of(first) >= _DOUBTFUL and len(text_of(first)) > 1:
         return first
-    views = [first, *(read_once(ink, line, angle_deg, zoom=zoom, digits_only=digits_only) for zoom in _OTHER_ZOOMS)]
-    support = {view.text: sum(other.confidence for other in views if other.text == view.text) for view in views}
-    best = max(views, key=lambda view: (support[view.text], view.confidence))
-    share = support[best.text] / len(views) / best.confidence if best.words else 1.0
-    return replace(best, words=tuple(replace(word, confidence=word.confidence * share) for word in best.words))
+    views = [first, *map(view, _OTHER_ZOOMS)]
+    texts = [text_of(words) for words in views]
+    support = [
+        sum(confidence_of(other) for other, seen in zip(views, texts, strict=True) if seen == text) for text in texts
+    ]
+    best = max(range(len(views)), key=lambda index: (support[index], confidence_of(views[index])))
+    confidence = confidence_of(views[best])
+    share = support[best] / len(views) / confidence if confidence else 1.0
+    return [replace(word, confidence=word.confidence * share) for word in views[best]]
 
 
-def read_once(ink: Ink, line: TextLine, angle_deg: int, *, zoom: float = 1.0, digits_only: bool = False) -> Reading:
-    """Return what the recogniser reads in the line's strip."""
+def _read_well(ink: Ink, line: TextLine, angle_deg: int) -> Reading:
+    return Reading(tuple(agreed(lambda zoom: _view(ink, line, angle_deg, zoom))), line, angle_deg)
+
+
+def _view(ink: Ink, line: TextLine, angle_deg: int, zoom: float) -> list[Word]:
     strip = cut_strip(ink, line, angle_deg, zoom)
-    return Reading(tuple(words_of(recognise(strip.grey, digits_only=digits_only), strip, angle_deg)), line, angle_deg)
+    return words_of(recognise(strip.grey), strip, angle_deg)

@@ -19,6 +19,8 @@ STRIP_HEIGHT_PX = 48
 _STEP_PX = 8  # of the strip, for each column of its answer
 _PEAK_IN_STEP = 0.25
 """Where in its step a letter's middle is on average (1,141 letters, standard deviation 2.7 px)."""
+_LEAST_PROBABILITY = 0.01
+"""What is less is a character of another language, or a letter where digits are asked for."""
 _MODEL = Path("models", "PP-OCRv6_rec_small.onnx")
 
 
@@ -49,7 +51,8 @@ def recognise(grey: NDArray[np.uint8], *, digits_only: bool = False) -> list[Let
     padded = np.pad(grey, ((0, 0), (0, missing)), constant_values=255)
     pixels = np.broadcast_to(padded.astype(np.float32) / 127.5 - 1, (1, 3, *padded.shape))
     (answer,) = network.session.run(None, {network.input_name: np.ascontiguousarray(pixels)})
-    return _letters(network.alphabet.fold(answer[0], digits_only=digits_only), network.alphabet.texts)
+    letters = _letters(network.alphabet.fold(answer[0], digits_only=digits_only), network.alphabet.texts)
+    return [letter for letter in letters if letter.probability >= _LEAST_PROBABILITY]
 
 
 def warm() -> None:

@@ -65,26 +65,45 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     # Faint ink that no piece holds stays: in small print that is where the points are.
     is_kept = ours | (cv2.dilate(others.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     strength = np.where(is_kept, ink.strength[y0:y1, x0:x1], 0).astype(np.uint8)
+    row, column = np.nonzero(ours)
+    outline = np.concatenate([np.stack([column + x0 + end, row + y0 + end], axis=1) for end in (0, 1)])
+    strongest = float(np.percentile(strength[ours], 95))
+    return warp_strip(strength, (x0, y0), outline, strongest, angle_deg=angle_deg, zoom=zoom)
 
+
+def warp_strip(
+    strength: NDArray[np.uint8],
+    origin: tuple[int, int],
+    outline: NDArray[np.int64],
+    strongest: float,
+    *,
+    angle_deg: int = 0,
+    zoom: float = 1.0,
+) -> Strip:
+    """Return the strip of a patch of ink strengths.
+
+    Args:
+      strength: uint8 [h, w], of the patch.
+      origin: the patch's x and y in the image.
+      outline: [n, 2], points x, y of the image that the text lies within.
+      strongest: the strength that becomes black.
+      angle_deg: how far the text is turned counter-clockwise.
+      zoom: relative to the height that usually reads best.
+    """
     turn = math.radians(angle_deg)
     # On a page whose y runs down, this turns clockwise: back from the text's counter-clockwise angle.
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    row, column = np.nonzero(ours)
-    outline = np.concatenate([np.stack([column + x0 + end, row + y0 + end], axis=1) for end in (0.0, 1.0)])
     corners = outline @ rotation.T
     low, high = corners.min(axis=0), corners.max(axis=0)
-    width, text_height = (high - low).tolist()
-    scale = min(zoom * _TEXT_HEIGHT_PX / text_height, _LARGEST_SCALE, _LARGEST_WIDTH_PX / width)
-    size = (math.ceil(scale * width) + 2 * _MARGIN_PX, STRIP_HEIGHT_PX)
+    width, height = np.maximum(high - low, 1.0).tolist()
+    scale = min(zoom * _TEXT_HEIGHT_PX / height, _LARGEST_SCALE, _LARGEST_WIDTH_PX / width)
     rotation *= scale
-    shift = np.array([_MARGIN_PX, (STRIP_HEIGHT_PX - scale * text_height) / 2]) - scale * low
-    to_strip = np.column_stack([rotation, shift])
+    shift = np.array([_MARGIN_PX, (STRIP_HEIGHT_PX - scale * height) / 2]) - scale * low
     # Pixel centres are at halves in our coordinates and at integers in OpenCV's.
-    local = to_strip.copy()
-    local[:, 2] += rotation @ np.array([x0 + 0.5, y0 + 0.5]) - 0.5
+    local = np.column_stack([rotation, shift + rotation @ (np.array(origin) + 0.5) - 0.5])
     if scale < 0.6:  # averaging first, or thin strokes fall between the samples
         strength = cv2.blur(strength, (round(1 / scale), round(1 / scale))).astype(np.uint8)
+    size = (math.ceil(scale * width) + 2 * _MARGIN_PX, STRIP_HEIGHT_PX)
     turned = cv2.warpAffine(strength, local, size, flags=cv2.INTER_CUBIC)
-    strongest = max(float(np.percentile(strength[ours], 95)), 1.0)
-    grey = 255 - np.clip(turned.astype(np.float32) * (255 / strongest), 0, 255)
-    return Strip(grey.astype(np.uint8), to_strip, scale * text_height)
+    grey = 255 - np.clip(turned.astype(np.float32) * (255 / max(strongest, 1.0)), 0, 255)
+    return Strip(grey.astype(np.uint8), np.column_stack([rotation, shift]), scale * height)
