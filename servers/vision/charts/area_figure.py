@@ -64,7 +64,9 @@ def area_figure(
             sigma = (0.7 + y_axis.fit.residual_px) * abs(y_axis.fit.slope) * (1.4 if stacked else 1.0)
             confidence = float(np.clip(1 - np.exp(-0.5 * 0.05 * abs(value) / max(sigma, 1e-12)), 0.05, 0.95))
             point = figure_pb2.DataPoint(
-                label=place.label[:500], y=messages.measured(value, mark, confidence), mark_box=mark.to_proto()
+                label=place.label[:500],
+                y=messages.measured(value, mark, confidence, position=top, base=bottom if stacked else None),
+                mark_box=mark.to_proto(),
             )
             if place.box is not None:
                 point.label_box.CopyFrom(place.box.to_proto())

@@ -94,7 +94,11 @@ def find_line_legend(
     if not colors:
         return patches
     owner = owners(page, colors, papers)
-    owner[page.text_mask(sure_only=True)] = -1
+    for run in page.runs:
+        for word in run.words:
+            if _letters(word) > 2:  # shorter ones may be keys, read as letters
+                x0, y0, x1, y1 = (round(edge) for edge in word.box.clipped(page.width, page.height))
+                owner[y0:y1, x0:x1] = -1
     rows = legend_rows(page, owner, len(colors), repeats)
     if len(rows) < max(2, len(patches)):
         return patches
@@ -277,9 +281,11 @@ def _clean(page: Page, key: PixelBox, run: TextRun) -> str:
     if len(run.text) <= 2 and run.confidence > 0.8:
         return run.text  # a lone letter reads better among its neighbours than alone
     box = PixelBox(max(key.x_max + 1, run.box.x_min - 3), run.box.y_min - 3, run.box.x_max + 3, run.box.y_max + 3)
-    again = page.read(box).strip(" |_=•·@©®")
+    word = page.read_word(box)
+    again = word.text.strip(" |_=•·@©®")
     letters = [sum(character.isalnum() for character in text) for text in (again, run.text)]
-    return again if letters[0] >= letters[1] and again else run.text
+    better = letters[0] >= letters[1] and word.confidence >= run.confidence
+    return again if better and again else run.text
 
 
 def label_color(page: Page, box: PixelBox, papers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32] | None:

@@ -152,6 +152,11 @@ def _keys_before(owner: NDArray[np.int16], count: int, start: _Start, height: fl
 
 
 def _is_clear(owner: NDArray[np.int16], color: int, key: PixelBox, y: float, height: float) -> bool:
+    if (
+        owner[max(0, round(y - height)) : round(y + height), max(0, int(key.x_min - 0.5 * height)) : int(key.x_min)]
+        == color
+    ).any():
+        return False  # a line that ends before its name
     columns = slice(int(key.x_min), int(key.x_max))
     near, far = _CLEAR[0] * height, _CLEAR[1] * height
     for begin, end in ((y - far, y - near), (y + near, y + far)):

@@ -144,6 +144,9 @@ def _figure(
         return None
     if len(series) > 1 and any(not part.name for part in series):
         doubts.add("missing_series_names", "some lines have no readable name")
+    hidden = _hidden_points(series, places, legend, box)
+    if hidden:
+        doubts.add("hidden_by_legend", f"{hidden} points may be under the legend; none was made up for them")
     figure = _message(page, box, series, places, x_axis, y_axis, fit, numbers, doubts, taken)
     if bound is not None and second is not None:
         title = bound.titles[1]
@@ -153,6 +156,18 @@ def _figure(
             if part.value_axis == figure_pb2.AXIS_DIMENSION_Y2:
                 part.unit = unit[:100]
     return figure
+
+
+def _hidden_points(
+    series: Sequence[figure_pb2.Series], places: Sequence[Place], legend: Sequence[LegendEntry], plot: PixelBox
+) -> int:
+    """Return how many places under a legend inside the plot have no value of a line."""
+    inside = [entry for entry in legend if plot.contains_point(entry.key_box.center_x, entry.key_box.center_y)]
+    if not inside:
+        return 0
+    cover = union(box for entry in inside for box in (entry.key_box, entry.name_box))
+    under = {place.label for place in places if cover.x_min <= place.x <= cover.x_max}
+    return sum(len(under - {point.label for point in part.points}) for part in series)
 
 
 def _marker_columns(strokes: Sequence[Stroke]) -> list[float]:

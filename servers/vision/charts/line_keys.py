@@ -24,6 +24,7 @@ def bind(
 ) -> list[LegendEntry]:
     """Return the entries with `color` the index of the stroke each names; those that name none are left out."""
     bound: list[LegendEntry] = []
+    legend = _one_each(legend, strokes, papers)
     for color in sorted({entry.color for entry in legend}):
         entries = [entry for entry in legend if entry.color == color]
         places = [index for index, stroke in enumerate(strokes) if stroke.color == color]
@@ -40,6 +41,19 @@ def bind(
             bound.append(LegendEntry(places[column], entry.name, entry.name_box, entry.key_box))
     order = [entry.name_box for entry in legend]
     return sorted(bound, key=lambda entry: order.index(entry.name_box))
+
+
+def _one_each(
+    legend: Sequence[LegendEntry], strokes: Sequence[Stroke], papers: Sequence[NDArray[np.float32]]
+) -> list[LegendEntry]:
+    """Return the entries, of those with one name the one whose colour is the strongest: the others are its edges."""
+    away = {stroke.color: min(float(np.linalg.norm(stroke.lab - paper)) for paper in papers) for stroke in strokes}
+    best: dict[PixelBox, LegendEntry] = {}
+    for entry in legend:
+        known = best.get(entry.name_box)
+        if known is None or away.get(entry.color, 0.0) > away.get(known.color, 0.0):
+            best[entry.name_box] = entry
+    return list(best.values())
 
 
 def _ink(
@@ -80,3 +94,31 @@ def _unlikeness(share: NDArray[np.float32], entry: LegendEntry, stroke: Stroke, 
     elif stroke.shape is not None:
         apart += _MARKER_WEIGHT
     return apart
+
+
+def best_key(
+    page: Page,
+    entries: Sequence[LegendEntry],
+    color: NDArray[np.float32],
+    papers: Sequence[NDArray[np.float32]],
+    coverage: NDArray[np.float32],
+    places: Sequence[tuple[float, float]],
+) -> list[int]:
+    """Return for each mark the entry whose key has the most similar shape, by index.
+
+    Args:
+      coverage: float32 [h, w], the ink of the marks.
+      places: (x, y) of the marks in it.
+    """
+    side = STAMP_SIDE * page.text_height
+    keys = []
+    for entry in entries:
+        share = _ink(page, entry, color, papers)
+        keys.append(stamp(share, share.shape[1] / 2, share.shape[0] / 2, side))
+    padded = np.pad(coverage, int(side))
+    found = []
+    for x, y in places:
+        mark = stamp(padded, x + int(side), y + int(side), side)
+        alike = [likeness(mark, key) if mark is not None and key is not None else -1.0 for key in keys]
+        found.append(int(np.argmax(alike)))
+    return found

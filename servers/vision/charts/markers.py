@@ -22,8 +22,6 @@ def fill_rings(coverage: NDArray[np.float32], text_height: float) -> NDArray[np.
     contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     if not contours:
         return coverage
-    if tree is None:
-        return coverage
     filled = coverage
     largest = _LARGEST_RING * text_height
     holes = [contour for contour, link in zip(contours, tree[0], strict=True) if link[3] >= 0]

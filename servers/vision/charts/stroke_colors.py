@@ -18,6 +18,14 @@ Color = NDArray[np.float32]
 
 _INK = 16.0  # colour difference from the paper at which a pixel may be the core of a line
 SAME_LINE = 13.0
+_SAME_SHADE = 30.0
+_BESIDE = 0.4
+_CORE_SHADE = 0.6
+_CORE_QUANTILE = 0.85
+_PUREST = 0.6
+_LEAST_PURER = 1.15  # of the pixels in the colour itself
+_OFF_CORE = 7.0
+_DEEP, _DEEPEST = 1.35, 2.6
 _OFF_MIX = 16.0  # how far an antialiased pixel may lie off the straight mix of line and paper
 _LEAST_SPAN = 0.18  # of the plot's width that a line covers
 _MOST_LINES = 14
@@ -52,13 +60,14 @@ class Thin:
         )
         return np.asarray((is_bare < _SAME_BROAD)[self.inks.owner], dtype=bool)
 
-    def coverage(self, color: Color, others: Sequence[Color]) -> NDArray[np.float32]:
+    def coverage(self, color: Color, others: Sequence[Color], *, deeper: bool = False) -> NDArray[np.float32]:
         """Return how much of each pixel a line of the colour covers, float32 [h, w], 0 to 1.
 
         Args:
           others: colours of other lines; pixels nearer to one of them count little.
+          deeper: count colours farther from the paper too, as where translucent marks overlap.
         """
-        share = _mixed(self.inks.lab, self.palette.papers, color)
+        share = _mixed(self.inks.lab, self.palette.papers, color, _DEEPEST if deeper else _DEEP)
         if others:
             closest = np.min(np.stack([self.inks.distance_to(other) for other in others]), axis=0)
             share[closest < self.inks.distance_to(color)] *= 0.3
@@ -96,8 +105,11 @@ def find_thin(page: Page, palette: Palette, plot: PlotArea, *, words: Mask) -> T
     return Thin(page, palette, plot, words, inks)
 
 
-def line_colors(thin: Thin) -> list[Color]:
+def line_colors(thin: Thin, *, least_span: float = _LEAST_SPAN) -> list[Color]:
     """Return the colours of line cores that reach across enough columns, the longest first.
+
+    Args:
+      least_span: share of the plot's columns.
 
     A core is where the difference from the paper is greatest among its neighbours above and below or left and right:
     antialiased flanks are not.
@@ -122,25 +134,31 @@ def line_colors(thin: Thin) -> list[Color]:
         color = np.median(inks.lab[inked[pixels_of[position]]], axis=0)
         if all(np.linalg.norm(color - other) >= SAME_LINE for other in centers):
             centers.append(color.astype(np.float32))
+    centers = _strongest(centers, inks, core, page.background)
     if not centers:
         return []
     distances = np.stack([inks.distance_to(center) for center in centers])
-    owner = np.where(distances.min(axis=0) < SAME_LINE, distances.argmin(axis=0), -1)[inked]
+    shades = np.stack([_mixed(inks.lab, thin.palette.papers, center) for center in centers]) > _CORE_SHADE
+    near = np.where(shades & (distances < _SAME_SHADE), distances, np.inf).min(axis=0) < np.inf
+    owner = np.where((distances.min(axis=0) < SAME_LINE) | near, distances.argmin(axis=0), -1)[inked]
     width = thin.rules.shape[1]
     kept = []
     for index, center in enumerate(centers):
         if any(float(np.linalg.norm(center - band)) < _SAME_BROAD for band in thin.broad):
             continue
         reach = int(np.count_nonzero(np.bincount(columns[owner == index], minlength=width)))
-        if reach >= _LEAST_SPAN * width:
+        if reach >= least_span * width:
             kept.append((reach, center))
     kept.sort(key=lambda item: -item[0])
     if len(kept) > MOST_LINE_COLORS:
         page.cuts.add("many_line_colors", f"{len(kept)} colours run across the picture; no line was looked for in it")
         return []
-    colors = [center for _, center in kept]
     bare = away < 3.0
-    paper = np.median(inks.pixels()[bare], axis=0) if bare.any() else np.array([100.0, 0.0, 0.0])
+    paper = np.median(inks.lab[inks.owner[bare]], axis=0) if bare.any() else np.array([100.0, 0.0, 0.0], np.float32)
+    colors = [
+        _core(center, [other for _, other in kept if other is not center], inks, away, core, paper)
+        for _, center in kept
+    ]
     return [color for color in colors if not _is_flank(color, colors, inks, paper)][:_MOST_LINES]
 
 
@@ -149,6 +167,49 @@ def is_mix(color: Color, other: Color, paper: NDArray[np.floating]) -> bool:
     span = paper - other
     t = float((color - other) @ span) / max(float(span @ span), 1e-6)
     return 0.12 < t < 0.9 and float(np.linalg.norm(color - other - t * span)) < 9.0
+
+
+def _core(
+    center: Color, others: Sequence[Color], inks: Inks, away: NDArray[np.float32], core: Mask, paper: Color
+) -> Color:
+    """Return a line's colour where it covers whole pixels: thin slanted lines show it in a few places only."""
+    span = paper - inks.lab
+    length = np.maximum((span * span).sum(axis=1), 1e-6)
+    t = ((center - inks.lab) * span).sum(axis=1) / length
+    off = np.linalg.norm(center - inks.lab - t[:, None] * span, axis=1)
+    purer = (t > 0.0) & (t < _PUREST) & (off < _OFF_CORE)
+    for other in others:
+        purer &= inks.distance_to(other) > SAME_LINE
+    own = (inks.distance_to(center) < SAME_LINE)[inks.owner] & core
+    # Only beside the colour itself: dark letters are purer than a grey line too, but elsewhere.
+    beside = cv2.dilate(own.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    same = (purer[inks.owner] & core & beside) | own
+    if same.sum() < _LEAST_PURER * own.sum() or not own.any():
+        return center
+    strong = same & (away >= float(np.quantile(away[same], _CORE_QUANTILE)))
+    return np.asarray(np.median(inks.lab[inks.owner[strong]], axis=0), dtype=np.float32)
+
+
+def _strongest(centers: Sequence[Color], inks: Inks, core: Mask, paper: Color) -> list[Color]:
+    """Return the colours without those that a thin line shows where pixels part it: a little paler than its core."""
+    kept = []
+    for color in centers:
+        purer = [
+            other
+            for other in centers
+            if other is not color and float(np.linalg.norm(color - other)) < _SAME_SHADE and is_mix(color, other, paper)
+        ]
+        if not any(_is_beside(color, other, inks, core) for other in purer):
+            kept.append(color)
+    return kept
+
+
+def _is_beside(color: Color, other: Color, inks: Inks, core: Mask) -> bool:
+    """Tell whether a good part of a colour's pixels have the other colour next to them."""
+    here = (inks.distance_to(color) < SAME_LINE * 0.7)[inks.owner] & core
+    there = (inks.distance_to(other) < SAME_LINE).astype(np.uint8)[inks.owner]
+    beside = cv2.dilate(there, np.ones((7, 7), np.uint8)).astype(bool)
+    return bool(here.any()) and float(beside[here].mean()) > _BESIDE
 
 
 def _is_flank(color: Color, colors: Sequence[Color], inks: Inks, paper: NDArray[np.floating]) -> bool:
@@ -180,7 +241,9 @@ def _broad_colors(page: Page, palette: Palette, window: tuple[slice, slice]) -> 
     return found
 
 
-def _mixed(lab: NDArray[np.float32], papers: Sequence[Color], color: Color) -> NDArray[np.float32]:
+def _mixed(
+    lab: NDArray[np.float32], papers: Sequence[Color], color: Color, deepest: float = _DEEP
+) -> NDArray[np.float32]:
     """Return the place of each colour [n, 3] between paper and line, 0 to 1; 0 off the straight way between them."""
     best = np.zeros(len(lab), dtype=np.float32)
     for paper in papers:
@@ -190,6 +253,6 @@ def _mixed(lab: NDArray[np.float32], papers: Sequence[Color], color: Color) -> N
             continue
         t = (lab - paper) @ span / length
         off = np.linalg.norm(lab - paper - t[:, None] * span, axis=1)
-        value = np.where((off < _OFF_MIX) & (t < 1.35), np.clip(t, 0, 1), 0)
+        value = np.where((off < _OFF_MIX) & (t < deepest), np.clip(t, 0, 1), 0)
         best = np.maximum(best, value.astype(np.float32))
     return best
