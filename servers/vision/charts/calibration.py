@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,8 +118,9 @@ def fit_axis(
     known = np.isin(index, list(sure))
     p, t = pixels[index], np.log10(values[index]) if log else values[index]
     best: tuple[int, float, NDArray[np.bool_]] | None = None
-    pairs = sorted(combinations(range(len(index)), 2), key=lambda pair: not known[list(pair)].any())
-    for i, j in pairs[:_MAX_PAIRS]:
+    # Every line that counts goes near the sure ticks, so pairs with one of them come first.
+    with_sure = ((int(i), j) for i in np.flatnonzero(known) for j in range(len(index)) if j != i)
+    for i, j in islice(chain(with_sure, combinations(range(len(index)), 2)), _MAX_PAIRS):
         if abs(p[i] - p[j]) < 1.0 or t[i] == t[j]:
             continue
         slope = (t[j] - t[i]) / (p[j] - p[i])

@@ -13,6 +13,7 @@ from servers.vision.measuring import BARS, axis_along, value_dimension
 CODES = frozenset({"label_geometry_disagree", "labels_not_monotone"})
 _CLEARLY_PX = 3.0
 _CLEARLY = 0.05
+_MOST_COMPARED = 300
 
 
 def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[figure_pb2.FidelityReason]:
@@ -38,7 +39,7 @@ def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[fi
 def _out_of_order(evidence: Sequence[Evidence]) -> list[figure_pb2.Value]:
     """Return the fewest values, found greedily, without which longer bars bear larger numbers."""
     printed = [one for one in evidence if one.entry.value.origin == figure_pb2.ORIGIN_PRINTED]
-    bars = [(one.entry.value, length_px(one.entry), abs(one.entry.value.number)) for one in printed]
+    bars = [(one.entry.value, length_px(one.entry), abs(one.entry.value.number)) for one in printed[:_MOST_COMPARED]]
     against: dict[int, set[int]] = {}
     for (i, (_, length, size)), (j, (_, other_length, other_size)) in itertools.combinations(enumerate(bars), 2):
         clearly = abs(length - other_length) > max(_CLEARLY_PX, _CLEARLY * max(length, other_length))
