@@ -80,6 +80,16 @@ def test_months_without_a_year_plain_years_and_sentences_are_no_dates():
     assert find_date_axes(_page([("Sales since May 2019 in thousand units", 300)])) == []
 
 
+def test_hyphens_that_recognition_left_out_are_put_back():
+    pieces = [("2020", 100), ("03", 124), ("2020", 200), ("04", 224), ("2020", 298), ("05", 322)]
+    (axis,) = find_date_axes(_page(pieces))
+    assert [tick.text for tick in axis.ticks] == ["2020-03", "2020-04", "2020-05"]
+
+
+def test_years_that_end_in_the_next_are_seasons():
+    assert find_date_axes(_page([("2001/02", 100), ("2003/04", 240), ("2005/06", 380)])) == []
+
+
 def _axis(*years: int) -> ValueAxis:
     """Return an axis of January firsts, 100 pixels a year from pixel 50."""
     numbers = [datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in years]

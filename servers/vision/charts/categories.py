@@ -15,6 +15,7 @@ from servers.vision.text import Word
 
 _FIRST_LINE_WITHIN = 4.5  # letter heights between the axis and the first line of labels
 _LINE_GAP = 0.95
+_GROUPS_WITHIN = 2.5  # letter heights from the labels to the names of their groups
 _MOST_REREADS = 24  # about 6 ms each, twice
 _INK = 25.0
 _SIZE_ONLY = frozenset("cjosuvwxz")
@@ -68,7 +69,7 @@ def labels_below(
         turned = _turned_labels(page, centers, bottom, spacing, exclude)
         if sum(bool(label.text) for label in turned) > named:
             found = turned
-    return like_cased(_missing_read(page, found, centers, bottom, spacing))
+    return like_cased(_with_groups(page, _missing_read(page, found, centers, bottom, spacing), centers, exclude))
 
 
 def _level_labels(
@@ -102,6 +103,40 @@ def _level_labels(
             places[index] += assigned[index]
         edge = max(word.box.y_max for word in line)
     return [_label(words_here) for words_here in places]
+
+
+def _with_groups(
+    page: Page, labels: Sequence[CategoryLabel], centers: Sequence[float], exclude: Sequence[PixelBox]
+) -> list[CategoryLabel]:
+    """Return labels that repeat (quarters, months) with the name of their group set below them: "Q1 2019".
+
+    A group's name stands under its middle; each place belongs to the nearest name.
+    """
+    texts = [label.text for label in labels if label.text]
+    boxes = [label.box for label in labels if label.box is not None]
+    if len(set(texts)) * 1.5 > len(texts) or not boxes:
+        return list(labels)
+    foot = max(box.y_max for box in boxes)
+    below = [
+        run
+        for run in page.runs
+        if foot - 0.3 * page.text_height <= run.box.y_min <= foot + _GROUPS_WITHIN * page.text_height
+        and centers[0] <= run.box.center_x <= centers[-1]
+        and not any(box.overlap(run.box) > 0.5 for box in (*exclude, *boxes))
+    ]
+    row = [
+        run for run in below if abs(run.box.center_y - min(other.box.center_y for other in below)) < page.text_height
+    ]
+    # As many names as the labels repeat, or recognition has missed one.
+    if len(row) < 2 or len(row) != max(texts.count(text) for text in texts):
+        return list(labels)
+    middles = np.array([run.box.center_x for run in row])
+    return [
+        CategoryLabel(f"{label.text} {row[int(np.argmin(np.abs(middles - x)))].text}", label.box)
+        if label.text
+        else label
+        for label, x in zip(labels, centers, strict=True)
+    ]
 
 
 def _missing_read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +18,10 @@ from servers.vision.geometry import PixelBox, union
 
 _LEAST_LABELS = 3
 _LEAST_SHARE = 0.6  # of a row's labels that lie on the line
-_SECOND_ROW = 2.4  # letter heights from a row's middle to that of the row below it
+_SECOND_ROW = 3.2  # letter heights from a row's middle to that of the row below it
 _UNEVEN_DAYS = 2.0  # how far months at equal distances stand from a line in time: 3 months of 92 days, then of 90
 _LONGEST_LABEL = 4  # words
+_HYPHEN = 1.1  # letter heights between figures that a hyphen joins
 _NO_YEAR = "date_without_year"
 
 
@@ -57,10 +59,38 @@ def _level_rows(page: Page) -> list[list[_Label]]:
             rows.append([run])
     out = []
     for row in rows:
-        labels = [label for run in sorted(row, key=lambda run: run.box.x_min) for label in _labels_in(run)]
-        if labels:
+        ordered = _with_hyphens(sorted(row, key=lambda run: run.box.x_min), page.text_height)
+        labels = [label for run in ordered for label in _labels_in(run)]
+        if labels and not _are_seasons(labels):
             out.append(labels)
     return out
+
+
+def _with_hyphens(row: Sequence[TextRun], height: float) -> list[TextRun]:
+    """Return the runs with "2019", "03", "15" joined where recognition left the hyphens out."""
+    out: list[TextRun] = []
+    start = 0
+    while start < len(row):
+        count = 1
+        for size in (3, 2):
+            pieces = row[start : start + size]
+            near = all(b.box.x_min - a.box.x_max < _HYPHEN * height for a, b in itertools.pairwise(pieces))
+            text = "-".join(piece.text.strip("-–— ") for piece in pieces)
+            if len(pieces) == size and near and re.fullmatch(r"\d{4}(?:-\d\d){1,2}|\d\d-\d\d-\d{4}", text):
+                words = tuple(word for piece in pieces for word in piece.words)
+                out.append(TextRun(words, union(piece.box for piece in pieces), text))
+                count = size
+                break
+        else:
+            out.append(row[start])
+        start += count
+    return out
+
+
+def _are_seasons(labels: Sequence[_Label]) -> bool:
+    """Tell whether labels are years that end in the next, "2003/04", rather than months of them."""
+    pairs = [re.fullmatch(r"(\d{4})[/-](\d\d)", label.text) for label in labels]
+    return len(pairs) > 1 and all(pair and (int(pair[1]) + 1) % 100 == int(pair[2]) for pair in pairs)
 
 
 def _labels_in(run: TextRun) -> list[_Label]:
