@@ -61,6 +61,15 @@ def test_a_label_that_reading_did_not_trust_is_named():
     assert reasons(figure) == {"label_geometry_disagree": ["f1.s0.p1.y"]}
 
 
+def test_a_misread_label_among_many_that_fit_settles_nothing_and_blocks_nothing():
+    ends = {f"month {index}": 290.0 - 10 * index for index in range(8)}
+    figure = print_on(bars({"Coal": ends}, TICKS), *(f"{index + 1}" for index in range(8)))
+    misread = figure.chart.series[0].points[3].y
+    misread.number, misread.printed, misread.origin = 4, "41", INTERPOLATED
+    assert reasons(figure) == {}
+    assert misread.confidence < figure.chart.series[0].points[2].y.confidence
+
+
 def test_a_rounded_label_is_no_doubt():
     figure = print_on(bars({"Coal": {"Jan": 286.0, "Feb": 265.0}}, TICKS), "1", "4")
     assert reasons(figure) == {}
@@ -135,6 +144,19 @@ def test_the_stack_that_does_not_make_a_hundred_is_named():
         ticks,
     )
     assert reasons(figure) == {"parts_do_not_add_up": ["f1.s0.p1.y", "f1.s1.p1.y"]}
+
+
+def test_parts_that_are_printed_and_as_long_as_they_say_may_lack_one_that_is_not_drawn():
+    ticks = ((300.0, 0.0), (200.0, 50.0), (100.0, 100.0))
+    tops = {"2018": 200.0, "2019": 160.0, "2020": 150.0}
+    figure = stack(
+        {
+            "Yes": {year: (top, 300.0) for year, top in tops.items()},
+            "No": {year: (100.0 if year != "2019" else 120.0, top) for year, top in tops.items()},
+        },
+        ticks,
+    )
+    assert reasons(print_on(figure, "50", "70", "75", "50", "20", "25")) == {}
 
 
 def test_stacks_of_other_totals_need_not_add_up():

@@ -14,11 +14,12 @@ CODES = frozenset({"label_geometry_disagree", "labels_not_monotone"})
 _CLEARLY_PX = 3.0
 _CLEARLY = 0.05
 _MOST_COMPARED = 300
+_CONFIRMED = 0.8
 
 
 def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[figure_pb2.FidelityReason]:
     """Yield where a label and its mark disagree; where no scale is known, where a longer bar bears a smaller number."""
-    wrong = [one.entry.value for one in evidence if one.agreement is Agreement.DISAGREES]
+    wrong = [one.entry.value for one in evidence if one.agreement is Agreement.DISAGREES and not _is_settled(one)]
     if wrong:
         shown = ", ".join(repr(value.printed) for value in wrong[:3]) + (", ..." if len(wrong) > 3 else "")
         fit = "does not fit its mark" if len(wrong) == 1 else "do not fit their marks"
@@ -34,6 +35,11 @@ def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[fi
                     f"{len(out_of_order)} printed values are in another order than the lengths of their bars",
                     out_of_order,
                 )
+
+
+def _is_settled(one: Evidence) -> bool:
+    """Tell whether reading took the mark's word for it, as almost all other labels confirm the axis."""
+    return one.entry.value.origin == figure_pb2.ORIGIN_INTERPOLATED and one.agreeing >= _CONFIRMED
 
 
 def _out_of_order(evidence: Sequence[Evidence]) -> list[figure_pb2.Value]:

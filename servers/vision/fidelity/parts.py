@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.fidelity.evidence import Evidence
+from servers.vision.fidelity.evidence import Agreement, Evidence
 from servers.vision.fidelity.reason import reason
 from servers.vision.measuring import PIES, STACKED
 from servers.vision.numbers import parse_number
@@ -36,6 +36,8 @@ def doubts(chart: figure_pb2.Chart, evidence: Sequence[Evidence]) -> Iterator[fi
 
 
 def _check(parts: Sequence[Evidence], what: str) -> Iterator[figure_pb2.FidelityReason]:
+    if all(one.agreement is Agreement.AGREES for one in parts):
+        return  # each is printed and as long as it says: what is missing is not drawn
     total = _total(parts)
     if abs(total - _WHOLE) > _tolerance(parts):
         values = [one.entry.value for one in parts]
