@@ -53,7 +53,7 @@ class Alphabet:
         wanted = set(ascii_characters + _LATIN + _GREEK + _SIGNS + SHAPES)
         texts = ["", " ", ""]
         places = {" ": SPACE, "　": SPACE}
-        kept, columns = [BLANK], [BLANK]
+        kept, columns = [0, 0], [BLANK, FOREIGN]  # what stands for the foreign ones is overwritten
         for index, character in enumerate((*characters, " "), start=1):
             character = alike.get(character, character)
             if character in wanted and character not in places:
@@ -64,9 +64,9 @@ class Alphabet:
                 columns.append(places[character])
         self.texts = tuple(texts)
         """The text of each column; blank and foreign ones have none."""
-        self._kept = np.array(kept)
-        self._fold = np.zeros((len(kept), len(texts)), np.float32)
-        self._fold[np.arange(len(kept)), columns] = 1
+        order = np.argsort(columns, kind="stable")
+        self._kept = np.array(kept)[order]
+        self._starts = np.searchsorted(np.array(columns)[order], np.arange(len(texts)))
         self._is_of_numbers = np.array([text in _OF_NUMBERS for text in texts], np.float32)
 
     def fold(self, probabilities: NDArray[np.float32], *, digits_only: bool = False) -> NDArray[np.float32]:
@@ -74,8 +74,9 @@ class Alphabet:
 
         With `digits_only` letters count as foreign.
         """
-        folded = np.asarray(probabilities[:, self._kept] @ self._fold, np.float32)
+        folded = np.asarray(np.add.reduceat(probabilities[:, self._kept], self._starts, axis=1), np.float32)
         if digits_only:
             folded *= self._is_of_numbers
+        folded[:, FOREIGN] = 0
         folded[:, FOREIGN] = np.maximum(1 - folded.sum(axis=1), 0)
         return folded

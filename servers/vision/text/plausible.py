@@ -20,6 +20,8 @@ _LEAST_WORD_CONFIDENCE = 0.2
 _LEAST_LETTER_CONFIDENCE = 0.6
 _LEAST_DIGIT_CONFIDENCE = 0.75
 _SIGNS_OF_VALUES = "%$€£¥"
+# Ticks and markers stand beside labels, which are short; sentences and code end in signs.
+_SHORT_LINE = 3
 _SPECKS = "-–|.,:;'’‘\"·•*_^~°+"
 # A bare upright stroke: a 1 has a flag, and an I or l stands in a word or a row of letters.
 _STROKE_ASPECT = 0.28
@@ -64,10 +66,12 @@ def _is_letter(ink: Ink, reading: Reading, heights: NDArray[np.float64]) -> bool
 
 
 def _without_signs(words: Sequence[Word]) -> list[Word]:
-    """Return the words without bullets, dashes and specks at the ends of their line, and without markers."""
+    """Return the words without markers, those of a short line also without bullets, dashes and specks at its ends."""
     cleaned = [replace(word, text=word.text.strip(SHAPES)) for word in words]
     if not any(any(map(str.isalnum, word.text)) or word.text in _SIGNS_OF_VALUES for word in cleaned):
         return []
+    if len(cleaned) > _SHORT_LINE:
+        return [word for word in cleaned if word.text]
     says = [bool(word.text.strip(_SPECKS)) for word in cleaned]
     first, last = says.index(True), len(says) - says[::-1].index(True)
     return [word for word in cleaned[first:last] if word.text]
