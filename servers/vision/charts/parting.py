@@ -42,6 +42,8 @@ class _Cut:
     """Of the empty band, weighted by how likely it parts."""
     gap: float
     """Between the pieces on both sides."""
+    has_words: bool
+    """Labels or a title stand in the gap, as between two charts and not in the break of an axis."""
 
 
 def find_parts(page: Page) -> list[PixelBox]:
@@ -118,15 +120,19 @@ def _cuts(page: Page, drawing: Drawing, *, upright: bool) -> Iterator[_Cut]:
     for begin, end in spans[1:]:
         if begin - reach >= max(_FREE_PX, _GUTTER * page.text_height):
             if upright:
-                yield from _within(taken, reach, begin, upright=True)
+                yield from _within(taken, reach, begin, upright=True, has_words=True)
             else:
                 low = _below_labels(page, body, reach, begin)
-                yield from _within(taken, low, begin, upright=False, is_headed=_is_headed(page, first))
+                has_words = any(reach <= box.center_y <= begin and box.center_x > body.x_min for box in boxes)
+                is_headed = _is_headed(page, first)
+                yield from _within(taken, low, begin, upright=False, is_headed=is_headed, has_words=has_words)
             first = begin
         reach = max(reach, end)
 
 
-def _within(taken: Mask, begin: float, end: float, *, upright: bool, is_headed: bool = False) -> Iterator[_Cut]:
+def _within(
+    taken: Mask, begin: float, end: float, *, upright: bool, has_words: bool, is_headed: bool = False
+) -> Iterator[_Cut]:
     """Yield cuts through the free bands between two pieces, the most likely first.
 
     Args:
@@ -139,7 +145,7 @@ def _within(taken: Mask, begin: float, end: float, *, upright: bool, is_headed: 
     weights = [len(band) * (_HEADED if is_headed and index == 0 else 1.0) for index, band in enumerate(bands)]
     for index in sorted(range(len(bands)), key=lambda index: -weights[index])[:_BANDS]:
         band = bands[index]
-        yield _Cut(upright, round(begin) + float(band[0] + band[-1] + 1) / 2, weights[index], end - begin)
+        yield _Cut(upright, round(begin) + float(band[0] + band[-1] + 1) / 2, weights[index], end - begin, has_words)
 
 
 def _is_headed(page: Page, top: float) -> bool:
@@ -260,6 +266,10 @@ def _are_framed_alike(first: Evidence, second: Evidence, halves: tuple[PixelBox,
 def _runs_through(axis: ValueAxis, cut: _Cut, *, strict: bool) -> bool:
     """Tell whether an axis has ticks on both sides of the cut; one alone may fit its line by chance."""
     if (axis.direction == "x") != cut.upright or len(axis.ticks) < 3:
+        return False
+    # Two charts in a column look like one axis with a break.
+    whole = any(stretch.from_px < cut.place < stretch.to_px for stretch in axis.fit.stretches)
+    if axis.fit.stretches and not whole and cut.has_words:
         return False
     before = sum(tick.position < cut.place for tick in axis.ticks)
     fewer = min(before, len(axis.ticks) - before)

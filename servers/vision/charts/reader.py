@@ -12,6 +12,7 @@ from loupe.type.v1 import figure_pb2
 from servers.vision.charts.area_figure import area_figure
 from servers.vision.charts.bar_figure import bar_figure
 from servers.vision.charts.bars import find_bars
+from servers.vision.charts.box_figure import box_figure
 from servers.vision.charts.colors import Palette, find_palette
 from servers.vision.charts.combo import add_line
 from servers.vision.charts.drawn import LEAST_DRAWN, drawn_share
@@ -118,6 +119,9 @@ def _figures(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> list[fi
     if pie is not None:
         return [pie_figure(page, pie, palette, legend)]
     figure = histogram_figure(page, palette, axes, marks, legend)
+    if figure is not None:
+        return [figure]
+    figure = box_figure(page, palette, axes, legend)
     if figure is not None:
         return [figure]
     figure = area_figure(page, palette, axes, marks, legend)
