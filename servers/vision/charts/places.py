@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,14 +13,13 @@ from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
 from servers.vision.charts.calendar_steps import step_of
 from servers.vision.charts.categories import labels_below
-from servers.vision.charts.page import Page, TextRun, group_words
-from servers.vision.charts.time_places import MARKER_PX, as_dates, places_in_time
+from servers.vision.charts.page import Page, TextRun, group_words, make_run
+from servers.vision.charts.time_places import BEND_PX, MARKER_PX, are_markers, as_dates, places_in_time
 from servers.vision.charts.time_places import Place as Place
 from servers.vision.charts.value_axis import ValueAxis
 from servers.vision.geometry import PixelBox, union
 
 _LABELS_WITHIN = 4.0  # letter heights below the plot
-_BEND_PX = 2.6
 _REGULAR = 0.12  # of the spacing: how far a place may be off its regular position
 
 
@@ -88,14 +88,15 @@ def read_places(
         return XReading(tuple(places_in_time(axis, marker_xs, bends)), axis)
     if axis.is_years:
         dated = as_dates(axis)
-        xs, tolerance = (marker_xs, MARKER_PX) if len(marker_xs) >= 3 else (bends, _BEND_PX)
+        has_markers = are_markers(marker_xs, bends)
+        xs, tolerance = (marker_xs, MARKER_PX) if has_markers else (bends, BEND_PX)
         step = step_of(dated, xs, tolerance)
         # Months between the years that are labelled: then the axis measures dates.
         if step is not None and step.months != 12:
             return XReading(tuple(places_in_time(dated, marker_xs, bends)), dated)
         # Between labelled years that are skipped, markers tell where data is; what is labelled is data in any case.
-        if step is not None and len(marker_xs) >= max(3, 1.2 * len(places)):
-            marked = [at_value(axis, x, 1.0, places) for x in marker_xs]
+        if step is not None and len(xs) >= max(3, 1.2 * len(places)):
+            marked = [at_value(axis, x, 1.0, places) for x in xs]
             return XReading(tuple(sorted({*places, *marked}, key=lambda place: place.x)), axis)
     elif len(marker_xs) >= max(3, 1.2 * len(places)):
         step_value = round_step(axis, marker_xs)
@@ -121,7 +122,7 @@ def at_bends(places: Sequence[Place], axis: ValueAxis, bends: Sequence[float]) -
     spacing = float(np.median(np.diff([place.x for place in places])))
     groups: list[list[float]] = []
     for x in sorted(bends):
-        if groups and x - groups[-1][0] <= max(_BEND_PX, 0.08 * spacing):
+        if groups and x - groups[-1][0] <= max(BEND_PX, 0.08 * spacing):
             groups[-1].append(x)
         else:
             groups.append([x])
@@ -130,8 +131,8 @@ def at_bends(places: Sequence[Place], axis: ValueAxis, bends: Sequence[float]) -
     if step is None or len(xs) > len(places) + 2:
         return list(places)
     inner = [place for place in places if xs[0] - 3 <= place.x <= xs[-1] + 3]
-    straight = [place for place in inner if min(abs(place.x - x) for x in xs) > max(_BEND_PX, 0.08 * spacing)]
-    between = [x for x in xs if min(abs(place.x - x) for place in places) > max(_BEND_PX, 0.08 * spacing)]
+    straight = [place for place in inner if min(abs(place.x - x) for x in xs) > max(BEND_PX, 0.08 * spacing)]
+    between = [x for x in xs if min(abs(place.x - x) for place in places) > max(BEND_PX, 0.08 * spacing)]
     if not straight or (axis.is_years and not between):
         return list(places)
     return [at_value(axis, x, step, places) for x in xs]
@@ -148,9 +149,9 @@ def round_step(axis: ValueAxis, xs: Sequence[float]) -> float | None:
         if axis.is_years and step < 1:
             return None
         off = [abs(axis.fit.pixel(round(axis.fit.value(x) / step) * step) - x) for x in xs]
-        if abs(step / axis.fit.slope) < 3 * _BEND_PX:
+        if abs(step / axis.fit.slope) < 3 * BEND_PX:
             return None
-        if max(off) <= _BEND_PX:
+        if max(off) <= BEND_PX:
             return step
     return None
 
@@ -210,12 +211,13 @@ def _level(page: Page, plot: PixelBox, exclude: Sequence[PixelBox]) -> list[Plac
             rows[-1].append(run)
         else:
             rows.append([run])
-    first = next((row for row in rows if len(row) >= 2), [])
-    if not first:
+    start = next((k for k, row in enumerate(rows) if sum(len(_pieces(run)) for run in row) >= 2), None)
+    if start is None:
         return []
+    first = [piece for run in rows[start] for piece in _pieces(run)]
     places = [[run] for run in sorted(first, key=lambda run: run.box.x_min)]
     bottom = max(run.box.y_max for run in first)
-    for row in rows[rows.index(first) + 1 :]:
+    for row in rows[start + 1 :]:
         if min(run.box.y_min for run in row) - bottom > 0.9 * height or len(row) < 2:
             break
         centers = np.array([union(run.box for run in place).center_x for place in places])
@@ -230,6 +232,13 @@ def _level(page: Page, plot: PixelBox, exclude: Sequence[PixelBox]) -> list[Plac
         text = " ".join(run.text for run in place).strip(" |_—")
         found.append(Place(text, box.center_x, box, None))
     return found
+
+
+def _pieces(run: TextRun) -> list[TextRun]:
+    """Return a run's words apart where all have one shape, such as "2001/02": labels that stand close."""
+    shapes = {re.sub(r"\d", "9", word.text) for word in run.words}
+    alike = len(run.words) >= 3 and len(shapes) == 1 and "9" in next(iter(shapes))
+    return [make_run([word]) for word in run.words] if alike else [run]
 
 
 def _completed(page: Page, places: Sequence[Place], marker_xs: Sequence[float]) -> list[Place]:

@@ -16,7 +16,10 @@ from servers.vision.geometry import PixelBox
 
 MARKER_PX = 1.6
 """How far a marker's middle may be off its date."""
-_BEND_PX = 2.6
+BEND_PX = 2.6
+"""The same for the point where a line bends."""
+_MARKED_SHARE = 0.6  # of the bends that lie at markers
+_MARKER_REACH_PX = 9.0  # the outline of a marker bends too
 _SAMPLED_PX = 12.0  # between the places of a course too dense for its data points to be told
 _REGULAR_SHARE = 0.3  # of a step's dates on which bends lie; the others then lie on straight pieces
 _ALL_MARKED = 0.8
@@ -46,6 +49,15 @@ def as_dates(axis: ValueAxis) -> ValueAxis:
     return replace(axis, ticks=ticks, fit=fit or axis.fit, is_years=False, dates=DateScale("year"))
 
 
+def are_markers(marker_xs: Sequence[float], bends: Sequence[float]) -> bool:
+    """Tell whether markers say where data is: lines that cross are thick too, but bend far from there as well."""
+    if len(marker_xs) < 3:
+        return False
+    reach = min(_MARKER_REACH_PX, 0.35 * float(np.min(np.diff(np.sort(marker_xs)))))
+    near = [min(abs(x - marker) for marker in marker_xs) <= reach for x in bends]
+    return sum(near) >= _MARKED_SHARE * len(bends)
+
+
 def places_in_time(axis: ValueAxis, marker_xs: Sequence[float], bends: Sequence[float]) -> list[Place]:
     """Return the dates at which courses have their data, left to right; of a dense course, dates at even distances.
 
@@ -54,8 +66,8 @@ def places_in_time(axis: ValueAxis, marker_xs: Sequence[float], bends: Sequence[
       marker_xs: pixels of markers.
       bends: pixels where the courses bend, their ends included.
     """
-    has_markers = len(marker_xs) >= 3
-    xs, tolerance = (marker_xs, MARKER_PX) if has_markers else (bends, _BEND_PX)
+    has_markers = are_markers(marker_xs, bends)
+    xs, tolerance = (marker_xs, MARKER_PX) if has_markers else (bends, BEND_PX)
     if not xs:
         return [_place(axis, tick.number, None) for tick in axis.ticks]
     step = step_of(axis, xs, tolerance)
@@ -92,7 +104,7 @@ def _place(axis: ValueAxis, number: float, step: CalendarStep | None) -> Place:
     assert axis.dates is not None
     x = axis.pixel_of(number)
     tick = min(axis.ticks, key=lambda tick: abs(tick.position - x))
-    if abs(tick.position - x) <= _BEND_PX and abs(axis.pixel_of(tick.number) - x) <= 1.0:
+    if abs(tick.position - x) <= BEND_PX and abs(axis.pixel_of(tick.number) - x) <= 1.0:
         is_whole = any(parts.missing is None for parts in date_parts(tick.text))
         return Place(tick.text if is_whole else axis.text_of(tick.number), x, tick.box, tick.number)
     finer = max(axis.dates.precision, step.precision if step else "year", key=PRECISIONS.index)
