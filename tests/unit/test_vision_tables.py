@@ -189,3 +189,99 @@ def test_rules_that_stop_short_of_a_label_let_it_span_rows():
     table = only_table(np.asarray(picture))
     assert [row[0] for row in texts(table)] == ["Area", "Urban", "Urban", "Rural", "Rural"]
     assert cell_at(table, 1, 0).row_span == 2
+
+
+def ruled_lines(picture, *rules, color="black"):
+    draw = ImageDraw.Draw(picture)
+    for x0, y, x1 in rules:
+        draw.line((x0, y, x1, y), color)
+    return picture
+
+
+def test_journal_print_of_five_pixels_is_read_with_its_rules_alone():
+    rows = [["Type of delay", "Mean", "SD"], ["Patient", "55.3", "40.0"], ["Services", "76.5", "91.2"]]
+    picture = Image.new("RGB", (4 * 260, 4 * 64), "white")
+    draw = ImageDraw.Draw(picture)
+    for row, cells in enumerate(rows):
+        for column, text in enumerate(cells):
+            draw.text((4 * (6, 140, 200)[column], 4 * (8 + 17 * row)), text, "black", font(38))
+    for y in (3, 22, 58):
+        draw.rectangle((8, 4 * y, 4 * 256, 4 * y + 3), "black")
+    small = np.asarray(picture.resize((260, 64), Image.Resampling.BOX))
+    table = only_table(small)
+    assert texts(table) == rows
+    assert cell_at(table, 2, 1).value.number == 76.5
+
+
+def test_a_group_heading_spans_the_table_and_indented_rows_stay_rows():
+    page = text_picture(
+        [
+            (20, 20, "Variable"), (220, 20, "Ratio"), (320, 20, "p"),
+            (20, 50, "Gender of the patient"),
+            (34, 76, "Male"), (220, 76, "1.000"), (320, 76, "0.142"),
+            (34, 102, "Female"), (220, 102, "0.426"), (320, 102, "0.310"),
+        ],
+        size=(400, 140),
+        size_px=15,
+    )  # fmt: skip
+    page = np.asarray(ruled_lines(Image.fromarray(page), (16, 14, 390), (16, 42, 390), (16, 126, 390)))
+    table = only_table(page)
+    assert texts(table)[1] == ["Gender of the patient"] * 3
+    assert texts(table)[2:] == [["Male", "1.000", "0.142"], ["Female", "0.426", "0.310"]]
+
+
+def test_dotted_rules_part_rows_and_leave_a_label_its_rows():
+    page = text_picture(
+        [
+            (20, 12, "metric"), (140, 12, "model"), (260, 12, "error"),
+            (20, 42, "Index"), (140, 42, "linear"), (260, 42, "0.394"),
+            (140, 72, "forest"), (260, 72, "0.483"),
+            (20, 102, "Income"), (140, 102, "linear"), (260, 102, "57.9"),
+            (140, 132, "forest"), (260, 132, "58.5"),
+        ],
+        size=(330, 164),
+        size_px=14,
+    )  # fmt: skip
+    picture = Image.fromarray(page)
+    draw = ImageDraw.Draw(picture)
+    for x0, y in ((14, 36), (130, 66), (14, 96), (130, 126), (14, 156)):
+        for x in range(x0, 316, 4):
+            draw.point((x, y), "#a0508c")
+    table = only_table(np.asarray(picture))
+    assert [row[0] for row in texts(table)] == ["metric", "Index", "Index", "Income", "Income"]
+
+
+def test_dashes_say_that_a_value_is_missing_and_keep_their_place():
+    rows = [
+        ["Country", "2019", "2020"],
+        ["Chile", "\u2014", "410"],
+        ["Peru", "388", "\u2014"],
+        ["Mali", "\u2014", "12"],
+    ]
+    table = only_table(table_picture(rows, widths=[110, 90, 90], right=(1, 2)))
+    assert texts(table) == rows
+    assert not cell_at(table, 1, 1).value.HasField("number")
+
+
+def test_a_note_below_the_rules_is_no_row():
+    picture = table_picture(SALES, widths=[110, 90, 90, 90])
+    page = np.full((picture.shape[0] + 30, picture.shape[1], 3), 255, np.uint8)
+    page[: picture.shape[0]] = picture
+    noted = ruled_lines(Image.fromarray(page), (20, 18, 400), (20, picture.shape[0] - 16, 400))
+    ImageDraw.Draw(noted).text((22, picture.shape[0] - 8), "Figures are not audited.", "black", font(13))
+    assert texts(only_table(np.asarray(noted))) == SALES
+
+
+def test_headings_over_the_middle_of_their_columns_span_them_without_rules():
+    rows = [
+        ["", "Rural", "", "", "Urban", "", ""],
+        ["Item", "Low", "Mid", "High", "Low", "Mid", "High"],
+        ["Rice", "1.5", "2.5", "3.5", "4.5", "5.5", "6.5"],
+        ["Wheat", "2.1", "3.1", "4.1", "5.1", "6.1", "7.1"],
+        ["Maize", "3.2", "4.2", "5.2", "6.2", "7.2", "8.2"],
+    ]
+    table = only_table(
+        table_picture(rows, widths=[90, *[64] * 6], spans={(0, 1): (1, 3), (0, 4): (1, 3)}, head_rule=False)
+    )
+    assert texts(table)[0][1:] == ["Rural"] * 3 + ["Urban"] * 3
+    assert table.header_row_count == 2

@@ -23,7 +23,7 @@ _MOST_RUNS = 500
 """Runs read alone in one picture; a larger table keeps the page's words for the rest."""
 # In letter heights.
 _FLAT = 0.4  # lower ink is a dash
-_HYPHEN, _EN_DASH = 0.65, 1.2
+_HYPHEN, _EN_DASH = 0.65, 1.0
 _DASH_CONFIDENCE = 0.95
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from servers.vision.geometry import PixelBox, union
 from servers.vision.tables.lines import Run
 
+_AMOUNT = re.compile(r"[$\u20ac\u00a3\u00a5<>\u2264\u2265]\s?\d|[-+\u2212(]?\d+[.,]\d")
 _DASHES = frozenset("-\u2013\u2014\u2212")
 
 
@@ -38,7 +40,7 @@ class Piece:
             return True
         letters = sum(character.isalpha() for character in self.text)
         digits = sum(character.isdigit() for character in self.text)
-        return digits > 0 and digits >= letters
+        return digits > 0 and (digits >= letters or _AMOUNT.match(self.text) is not None)
 
 
 @dataclass

@@ -92,9 +92,12 @@ def _without_underlines(pieces: _Boxes, ink: Ink, height: float) -> _Boxes:
         at = int(np.flatnonzero(is_line)[0]), int(np.flatnonzero(is_line)[-1]) + 1
         for top, bottom in ((0, at[0] - 1), (at[1] + 1, y1 - y0)):
             if bottom - top >= _LEAST_LETTER * height:
-                columns = np.flatnonzero((strength[top:bottom] > _INK).any(axis=0))
-                if len(columns):
-                    kept.append([x0 + int(columns[0]), y0 + top, x0 + int(columns[-1]) + 1, y0 + bottom])
+                rest = (strength[top:bottom] > _INK).astype(np.uint8)
+                count, _, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=8)
+                kept += [
+                    [x0 + x, y0 + top + y, x0 + x + wide, y0 + top + y + tall]
+                    for x, y, wide, tall, _ in stats[1:count].tolist()
+                ]
     return np.array(kept, np.float64).reshape(-1, 4)
 
 

@@ -62,6 +62,10 @@ class TableLayout:
             cells, levels = head_cells(placed_head, columns, rules, self._height)
         parted = self._parted(placed_body, box, rules)
         rows = join_rows(placed_body, columns, parted, self._height)
+        # A heading of a group has rows below it; a line alone at the end is a note.
+        while len(rows) > 1 and _is_group([piece for line in rows[-1] for piece in line.pieces], len(rows[-1])):
+            box = box._replace(y_max=max(piece.box.y_max for line in rows[-2] for piece in line.pieces))
+            rows.pop()
         for index, row in enumerate(rows):
             cells += _row_cells(row, index + levels, columns, self._height)
         grid = Grid(box, levels + len(rows), len(columns), levels, cells, title)
@@ -237,13 +241,17 @@ def _data_start(lines: Sequence[Placed]) -> int:
     return 1 if len(lines) > 1 else 0
 
 
+def _is_group(pieces: Sequence[Piece], line_count: int) -> bool:
+    """Tell whether a row is one text without data, in its first column or over several: it names the rows below."""
+    first = pieces[0]
+    is_one = len({piece.first for piece in pieces}) == 1 and len(pieces) == line_count
+    return is_one and (first.first == 0 or first.last > first.first) and not any(p.is_data for p in pieces)
+
+
 def _row_cells(row: Sequence[Placed], index: int, columns: Sequence[Column], height: float) -> list[GridCell]:
     pieces = [piece for line in row for piece in line.pieces]
-    if len({piece.first for piece in pieces}) == 1 and len(pieces) == len(row):
-        first = pieces[0]
-        is_group = first.first == 0 or first.last > first.first
-        if is_group and not any(piece.is_data and piece.first > 0 for piece in pieces):
-            return [GridCell(index, 0, 1, len(columns), pieces)]
+    if _is_group(pieces, len(row)):
+        return [GridCell(index, 0, 1, len(columns), pieces)]
     cells: list[GridCell] = []
     for piece in pieces:
         cell = next((c for c in cells if piece.first in c.columns), None)

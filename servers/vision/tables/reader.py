@@ -29,7 +29,6 @@ _LEAST_FILLED = 0.3
 _MOST_PICTURE = 0.3
 _SAME_PLACE = 0.3  # overlap of boxes
 _NET_CONFIDENCE = 0.9
-_TURNED_LETTERS = 4
 
 
 def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[PixelBox]) -> list[Figure]:
@@ -41,15 +40,16 @@ def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[P
       taken: the boxes of its charts; what lies inside is theirs.
     """
     page = PixelBox(0, 0, rgb.shape[1], rgb.shape[0])
+    # Of a turned page; letters under letters pass for a few turned words on any.
+    if sum(len(word.text) * (1 if word.angle_deg else -1) for word in words) > 0:
+        return []
     ink = find_ink(rgb)
     height = letter_height(ink, page)
     if height == 0:
         return []
     masks = rule_masks(rgb, height)
     ruling = find_ruling(rgb, *masks, height)
-    # Digits under digits pass for short turned words.
-    turned = [word.box for word in words if word.angle_deg != 0 and len(word.text) >= _TURNED_LETTERS]
-    ink_words = find_ink_words(ink, page, height, [*ruling.horizontal, *ruling.vertical, *taken, *turned])
+    ink_words = find_ink_words(ink, page, height, [*ruling.horizontal, *ruling.vertical, *taken])
     reader = CellReader(rgb, words)
     layout = TableLayout(rgb, reader, ruling, height)
     figures: list[Figure] = []

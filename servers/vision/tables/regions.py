@@ -16,6 +16,7 @@ _BELOW_RULES = 3.0
 _LEAST_LINES = 3
 _MOST_PENDING = 5
 _RULED_ROWS, _MOST_ROW_LINES = 4, 2
+_ALIKE = 0.3  # of the parted lines, that have a gap at the same place
 _LEAST_PARTED = 0.4  # of the lines of a table without rules
 
 
@@ -49,17 +50,39 @@ def region_lines(region: PixelBox, rule_count: int, lines: Sequence[Line], heigh
         return []
     gap = column_gap(inside, height_px)
     above = [line for line in lines if line.box.center_y <= region.y_min]
-    found = [*reversed(_carried_on(above[::-1], region, height_px, gap)), *inside]
+    rivers = _gaps(inside, gap)
+    found = [*reversed(_carried_on(above[::-1], region, height_px, rivers, gap)), *inside]
     below = [line for line in lines if line.box.center_y >= region.y_max]
     if rule_count <= 2:
-        found += _carried_on(below, region, height_px, gap)
+        found += _carried_on(below, region, height_px, rivers, gap)
     elif rule_count >= _RULED_ROWS and len(inside) <= _MOST_ROW_LINES * rule_count:
         # Rules that part the rows need not close the last one.
-        found += _carried_on(below[:_MOST_ROW_LINES], region, height_px, gap)
+        found += _carried_on(below[:_MOST_ROW_LINES], region, height_px, rivers, gap)
     return found
 
 
-def _carried_on(lines: Sequence[Line], region: PixelBox, height: float, gap: float) -> list[Line]:
+def _gaps(lines: Sequence[Line], gap: float) -> list[list[tuple[float, float]]]:
+    """Return the wide gaps of each line that has any."""
+    gaps = [[(end, start) for end, start in line.gaps() if start - end >= gap] for line in lines]
+    return [found for found in gaps if found]
+
+
+def _is_parted_alike(line: Line, others: Sequence[Sequence[tuple[float, float]]], gap: float) -> bool:
+    """Tell whether a line has a wide gap where enough of the others have one."""
+    own = [(end, start) for end, start in line.gaps() if start - end >= gap]
+    return any(
+        sum(any(min(start, s) > max(end, e) for e, s in gaps) for gaps in others) >= _ALIKE * len(others)
+        for end, start in own
+    )
+
+
+def _carried_on(
+    lines: Sequence[Line],
+    region: PixelBox,
+    height: float,
+    rivers: Sequence[Sequence[tuple[float, float]]],
+    gap: float,
+) -> list[Line]:
     """Return the lines, from a region's edge outwards, up to the last that is parted into columns.
 
     Below it, the rest of a label may follow.
@@ -73,7 +96,7 @@ def _carried_on(lines: Sequence[Line], region: PixelBox, height: float, gap: flo
             break
         edge = line.box
         pending.append(line)
-        if len(line.runs(gap)) >= 2:
+        if _is_parted_alike(line, rivers, gap):
             found += pending
             pending = []
     if found and lines[0].box.center_y > region.center_y:
@@ -98,7 +121,8 @@ def blocks(lines: Sequence[Line], height_px: float) -> list[list[Line]]:
 
 def _trimmed(lines: Sequence[Line], height: float) -> list[Line]:
     gap = column_gap(lines, height)
-    parted = [index for index, line in enumerate(lines) if len(line.runs(gap)) >= 2]
+    rivers = _gaps(lines, gap)
+    parted = [index for index, line in enumerate(lines) if _is_parted_alike(line, rivers, gap)]
     if len(parted) < 2 or len(parted) < _LEAST_PARTED * (parted[-1] - parted[0] + 1):
         return []
     return list(lines[parted[0] : parted[-1] + 1])

@@ -26,6 +26,7 @@ _TIGHTEST_PERCENTILE = 15
 _LOOSE_SHARE = 0.2
 _OVERLAPPING = 0.25  # letter heights that lines overlap: texts set to the middle of their row
 _JOINED = 0.5
+_CONTRADICTED = -1.0
 _INDENT = 0.8  # letter heights
 # Weights of the signs that a line goes on, found by looking at printed tables; what is certain is decided before.
 _SMALL_LETTER, _OPEN, _BRACKET, _NO_ROOM = 2.0, 1.5, 1.5, 1.0
@@ -142,7 +143,7 @@ def _goes_on(
         scores = [score + (1.0 if step <= _TIGHT else 0.0) for score in scores]
     if step >= _LOOSE:
         scores = [score + _FAR for score in scores]
-    return float(np.mean(scores)) > _JOINED
+    return float(np.mean(scores)) > _JOINED and min(scores) > _CONTRADICTED
 
 
 def _continuity(

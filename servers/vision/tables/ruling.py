@@ -18,7 +18,7 @@ _LEAST_UPRIGHT, _LEAST_LEVEL = 2.5, 10.0  # letter heights
 _LEAST_UPRIGHT_PX, _LEAST_LEVEL_PX = 24, 40
 _THICKEST = 0.4  # letter heights
 _THICKEST_PX = 5
-_LEAST_CONTRAST = 22
+_LEAST_CONTRAST = 12
 _EVEN = 0.6  # of its usual contrast that a rule has almost everywhere
 _DOT_GAP = 1.0  # letter heights
 _THICKEST_DOTTED_PX = 3
@@ -73,7 +73,7 @@ def _dark_lines(rgb: NDArray[np.uint8], least_px: int, height: float) -> NDArray
     marked = (contrast >= _LEAST_CONTRAST).astype(np.uint8)
     # Where another line crosses, both sides are as dark.
     crossing = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, np.ones((side, side), np.uint8))
-    bridged = cv2.morphologyEx(marked, cv2.MORPH_CLOSE, np.ones((1, side), np.uint8))
+    bridged = cv2.morphologyEx(marked, cv2.MORPH_CLOSE, np.ones((1, side // 2 + 2), np.uint8))
     marked |= bridged & (crossing >= _LEAST_CONTRAST).astype(np.uint8)
     contrast = cv2.max(contrast, crossing * bridged)
     run = cv2.morphologyEx(marked, cv2.MORPH_OPEN, np.ones((1, least_px), np.uint8))

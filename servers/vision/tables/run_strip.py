@@ -19,7 +19,7 @@ _CAPITAL = 1.3  # letter heights, from the baseline to the top of a capital
 _LARGEST_SCALE = 8.0
 _LARGEST_WIDTH_PX = 3000
 _MARGIN_PX = 8
-_AROUND = 0.3  # letter heights around the run that are its own
+_AROUND = 0.3  # letter heights above and below the run that are its own
 _INK = 20  # grey levels off the paper
 _LEAST_CONTRAST = 120.0
 
@@ -35,7 +35,8 @@ def cut_run(rgb: NDArray[np.uint8], box: PixelBox, letter_height_px: float) -> S
     scale = min(_TEXT_HEIGHT_PX / text_height, _LARGEST_SCALE, _LARGEST_WIDTH_PX / box.width)
     left = box.x_min - _MARGIN_PX / scale
     top = box.center_y - 0.5 * STRIP_HEIGHT_PX / scale
-    own = box.grown(*(_AROUND * letter_height_px + 1,) * 2).clipped(rgb.shape[1], rgb.shape[0])
+    # A rule beside a cell stands a pixel or two from its text.
+    own = box.grown(1, _AROUND * letter_height_px + 1).clipped(rgb.shape[1], rgb.shape[0])
     x0, y0, x1, y1 = int(own.x_min), int(own.y_min), int(np.ceil(own.x_max)), int(np.ceil(own.y_max))
     part = rgb[y0:y1, x0:x1].astype(np.int16)
     paper = np.median(part.reshape(-1, 3), axis=0)
