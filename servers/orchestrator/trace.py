@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
@@ -67,6 +68,22 @@ def _labels(figure: Figure) -> Iterator[str]:
         yield series.name
         yield series.unit
         yield from (point.label for point in series.points)
+        yield from (f"{point.x.number:.6f}".rstrip("0").rstrip(".") for point in series.points if point.HasField("x"))
+        yield from _made_names([point.label for point in series.points])
+    yield from _made_names([series.name for series in chart.series])
     yield figure.table.title
+    yield from _made_names([cell.value.printed for cell in figure.table.cells if cell.is_header])
+    yield from (f"{max(cell.row, cell.column) + 1}" for cell in figure.table.cells if not cell.value.printed)
     yield from (cell.value.printed for cell in figure.table.cells)
     yield from (value.printed for value in values_of(figure))
+
+
+def _made_names(names: list[str]) -> Iterator[str]:
+    """Yield what names are called that a figure gives twice or not at all: "(2)", "row 3" (see Analysis)."""
+    copies: Counter[str] = Counter()
+    for place, name in enumerate(names, start=1):
+        copies[name] += 1
+        if copies[name] > 1:
+            yield str(copies[name])
+        if not name:
+            yield str(place)

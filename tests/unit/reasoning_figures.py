@@ -171,3 +171,8 @@ OUTPUT = chart(
 )
 TRADE.box.x_max, TRADE.box.y_max = 400, 300
 OUTPUT.box.x_min, OUTPUT.box.x_max, OUTPUT.box.y_max = 420, 800, 300
+SECOND_PIE = pb.Figure()
+SECOND_PIE.CopyFrom(PIE)
+SECOND_PIE.figure_id = "f2"
+for _place, _point in enumerate(SECOND_PIE.chart.series[0].points):
+    _point.y.value_id = f"f2.s0.p{_place}.y"

@@ -50,5 +50,5 @@ def reply_colors(items: pd.DataFrame, column: str) -> dict:
     for name, group in known.groupby(column, sort=False):
         color = group["color"].mode().iloc[0]
         names.append(color_name(color))
-        sentences.append(f"“{name}” is {names[-1]} (“{color}”)")
+        sentences.append(f"“{name}” is {names[-1]}")
     return answered(f"{'; '.join(sentences)}.", ", ".join(names), known)

@@ -96,6 +96,8 @@ def reply_forecast(items: pd.DataFrame, method: str, time: str) -> dict:
     how = "the straight line by least squares" if method == "linear" else "Holt's linear exponential smoothing"
     confidence = stated(items, CONFIDENCE, "confidence of the interval", 0, "%")
     when = f"“{time}”" if time else f"the next {dated['step'].iloc[0]}"
+    if time:
+        rows.append(stated(items, int(time_of(time)), "the year of the forecast", 0))
     text = f"Carried on to {when} by {how}: {'; '.join(sentences)} ({said(confidence)} prediction interval). "
     text += "This is an extrapolation: it holds only if the course goes on as before, and the figure does not show it."
     return answered(text, ", ".join(shorts), pd.concat([*rows, confidence]))

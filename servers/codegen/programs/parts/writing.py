@@ -106,8 +106,9 @@ def with_cautions(answer: dict, figures: list[dict]) -> dict:
     for figure in figures:
         is_used = any(name.startswith(f"{figure['figure_id']}.") for name in ids)
         if is_used and figure.get("fidelity", "") in ("FIDELITY_REVIEW", "FIDELITY_FAIL"):
-            doubts = [reason.get("message", "").rstrip(".") for reason in figure.get("reasons", [])]
-            why = f": “{doubts[0]}”" if doubts and doubts[0] else ""
+            # The code of the reason, not its message: numbers there are none of the answer's.
+            doubts = [reason.get("code", "").replace("_", " ") for reason in figure.get("reasons", [])]
+            why = f": {', '.join(dict.fromkeys(doubts))}" if any(doubts) else ""
             answer["text"] += f" The reading of the figure should be checked first{why}."
     return answer
 
