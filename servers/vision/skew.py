@@ -20,7 +20,8 @@ _LEAST_DEG = 0.35  # less moves the ends of an axis by a few pixels and costs mo
 _WORKING_PX = 1000  # the longer side while lines are looked for
 _EDGE = 18  # of 255
 _EVEN = 0.6  # the weakest part of a straight edge beside its strongest
-_STRAIGHT_SHARE = 0.12  # of the shorter side: an edge so long in one row or column is drawn straight
+_STRAIGHT_PX = 64  # an edge so long in one row or column is straight: at 1 degree it would leave the row after 57
+_STRAIGHT_SHARE = 0.25  # of the shorter side, in larger pictures
 _LEAST_SEGMENT = 0.05  # of the longer side
 _LEAST_TOTAL = 0.8  # of the longer side, all agreeing segments together
 _AGREE_DEG = 0.5
@@ -96,7 +97,7 @@ def find_turn(rgb: Rgb) -> Turn | None:
 
 def _is_straight(grey: NDArray[np.uint8]) -> bool:
     """Tell whether an edge runs far along one row or one column, evenly: that of a leaning line swells and fades."""
-    reach = max(30, round(_STRAIGHT_SHARE * min(grey.shape)))
+    reach = max(_STRAIGHT_PX, round(_STRAIGHT_SHARE * min(grey.shape)))
     for edges, kernel in (
         (cv2.absdiff(grey[1:], grey[:-1]), np.ones((1, reach), np.uint8)),
         (cv2.absdiff(grey[:, 1:], grey[:, :-1]), np.ones((reach, 1), np.uint8)),
