@@ -109,8 +109,8 @@ def _read(kind: str, seed: int) -> Iterator[Row]:
         evidence = evidence_of(figure.chart)
         for one, found in zip(evidence, terms(figure, evidence), strict=True):
             known[one.entry.value.value_id] = (figure.figure_id, found)
-        for cell in figure.table.cells:
-            known[cell.value.value_id] = (figure.figure_id, cell_terms(figure, cell))
+        for cell, found in zip(figure.table.cells, cell_terms(figure), strict=True):
+            known[cell.value.value_id] = (figure.figure_id, found)
         judge(figure)
     doubted = {f.figure_id for f in figures if any(reason.code != UNCERTAIN for reason in f.reasons)}
     for scored in score(specimen, figures):

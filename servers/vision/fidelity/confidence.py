@@ -59,8 +59,8 @@ def weigh(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> None:
 
 def weigh_cells(figure: figure_pb2.Figure) -> None:
     """Turn the certainty of recognition, which reading gave each cell, into its confidence. Not to be done twice."""
-    for cell in figure.table.cells:
-        cell.value.confidence = probability(cell_terms(figure, cell))
+    for cell, found in zip(figure.table.cells, cell_terms(figure), strict=True):
+        cell.value.confidence = probability(found)
 
 
 def expected_share(figure: figure_pb2.Figure) -> float:
@@ -120,16 +120,37 @@ def _own_terms(chart: figure_pb2.Chart, one: Evidence, tick_count: int) -> dict[
     return found
 
 
-def cell_terms(figure: figure_pb2.Figure, cell: figure_pb2.Cell) -> dict[str, float]:
-    """Return what speaks for a cell, before its confidence is anything but the certainty of recognition."""
-    sure = min(max(cell.value.confidence, 0.0), 1.0)
-    what = "number" if cell.value.HasField("number") else "words"
-    found = {
-        f"any cell of {what}": 1.0,
+def cell_terms(figure: figure_pb2.Figure) -> list[dict[str, float]]:
+    """Return what speaks for each cell, before its confidence is anything but the certainty of recognition."""
+    table = figure.table
+    shared = {
         "table structure": figure.confidence,
-        "table size": min(1.0, len(figure.table.cells) / _LARGE_TABLE),
+        "table size": min(1.0, len(table.cells) / _LARGE_TABLE),
+        "table filled": _filled(table),
+        "table columns alike": _alike(table),
     }
-    return found | {f"recognised over {part}": max(0.0, sure - part) / (1 - part) for part in (0.0, 0.5, 0.8, 0.9)}
+    found = []
+    for cell in table.cells:
+        sure = min(max(cell.value.confidence, 0.0), 1.0)
+        what = "number" if cell.value.HasField("number") else "words"
+        over = {f"recognised over {part}": max(0.0, sure - part) / (1 - part) for part in (0.0, 0.5, 0.8, 0.9)}
+        found.append({f"any cell of {what}": 1.0} | shared | over)
+    return found
+
+
+def _filled(table: figure_pb2.Table) -> float:
+    """Return the share of cells that hold something; lone words of a picture make a sparse grid."""
+    return sum(bool(cell.value.printed.strip()) for cell in table.cells) / max(1, len(table.cells))
+
+
+def _alike(table: figure_pb2.Table) -> float:
+    """Return the share of cells under the header that are numbers, or words, as most of their column are."""
+    columns: dict[int, list[bool]] = {}
+    for cell in table.cells:
+        if cell.row >= table.header_row_count and cell.value.printed.strip():
+            columns.setdefault(cell.column, []).append(cell.value.HasField("number"))
+    alike = sum(max(column.count(True), column.count(False)) for column in columns.values())
+    return alike / max(1, sum(map(len, columns.values())))
 
 
 def _how(one: Evidence) -> str:
