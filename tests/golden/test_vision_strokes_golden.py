@@ -163,3 +163,44 @@ def test_every_measured_number_is_what_its_axis_says_at_its_position(draw):
                 assert value.number == pytest.approx(expected, abs=1.0 * abs(line.slope))
                 checked += 1
     assert checked >= 6
+
+
+def test_slices_of_one_colour_are_parted_by_their_edges():
+    values, names = (40.0, 25.0, 20.0, 15.0), ("Rail", "Road", "Air", "Sea")
+
+    def draw(axes: Axes) -> None:
+        axes.pie(values, labels=names, colors=["tab:blue"], wedgeprops={"edgecolor": "w", "linewidth": 1.5})
+
+    (series,) = _drawn(draw).chart.series
+    assert _values(series) == pytest.approx(dict(zip(names, values, strict=True)), abs=0.7)
+
+
+def test_percentages_in_a_legend_are_the_slices_values_and_each_slice_has_its_colour():
+    values, names = (42.5, 27.5, 19.0, 11.0), ("Rail", "Road", "Air", "Sea")
+
+    def draw(axes: Axes) -> None:
+        wedges, *_ = axes.pie(values, colors=["tab:blue", "tab:orange", "tab:green", "tab:red"])
+        labels = [f"{name} ({value}%)" for name, value in zip(names, values, strict=True)]
+        axes.legend(wedges, labels, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    (series,) = _drawn(draw).chart.series
+    assert _values(series) == dict(zip(names, values, strict=True))
+    assert {point.y.origin for point in series.points} == {figure_pb2.ORIGIN_PRINTED}
+    rail = next(point.color for point in series.points if point.label == "Rail")
+    assert (rail.red, rail.green, rail.blue) == pytest.approx((31, 119, 180), abs=3)
+
+
+def test_areas_are_named_by_the_words_at_their_right_edge():
+    def draw(axes: Axes) -> None:
+        years = list(range(2015, 2021))
+        axes.stackplot(years, UP, DOWN)
+        axes.set_xlim(2015, 2020)
+        axes.set_ylim(0, 90)
+        axes.annotate("North", (2020, 29), xytext=(5, 0), textcoords="offset points", va="center")
+        axes.annotate("South", (2020, 65), xytext=(5, 0), textcoords="offset points", va="center")
+
+    chart = _drawn(draw).chart
+    assert chart.type == figure_pb2.CHART_TYPE_STACKED_AREA
+    read = {series.name: _values(series) for series in chart.series}
+    assert read["South"]["2020"] == pytest.approx(14, abs=1.5)
+    assert read["North"]["2017"] == pytest.approx(28, abs=1.5)

@@ -11,8 +11,8 @@ from servers.vision.charts import messages
 from servers.vision.charts.areas import Area, are_stacked, find_areas
 from servers.vision.charts.colors import Palette
 from servers.vision.charts.fidelity import Doubts
-from servers.vision.charts.legend import LegendEntry, key_mask
-from servers.vision.charts.page import Page
+from servers.vision.charts.legend import LegendEntry, find_line_legend, key_mask
+from servers.vision.charts.page import Page, quantity
 from servers.vision.charts.places import read_places, x_value
 from servers.vision.charts.plot_area import choose_axes, find_plot_area
 from servers.vision.charts.strokes import vertices
@@ -21,6 +21,7 @@ from servers.vision.charts.titles import find_source, find_title, title_below, t
 from servers.vision.geometry import PixelBox, union
 
 _FOOT_PX = 6.0
+_BESIDE = 4.0  # letter heights
 _EDGE_PX = 2.5  # edges of fills are whole pixels and may carry an outline
 
 
@@ -32,6 +33,9 @@ def area_figure(
     if y_axis is None:
         return None
     plot = find_plot_area(page, palette, x_axis, y_axis)
+    rows = find_line_legend(page, [palette.fills[fill].lab for fill in fills], palette.papers)
+    if len(rows) > len(legend):
+        legend = [LegendEntry(fills[row.color], row.name, row.name_box, row.key_box) for row in rows]
     areas = find_areas(palette, plot.box, fills, hide=page.text_mask() | key_mask(page, legend))
     if not areas or not _stands_on_axis(areas[0], y_axis, plot.box):
         return None
@@ -45,7 +49,7 @@ def area_figure(
     for code, message in (*(x_axis.notes if x_axis else ()), *y_axis.notes):
         doubts.add(code, message)
     stacked = are_stacked(areas)
-    names = {entry.color: entry for entry in legend}
+    names = {entry.color: entry for entry in legend} or _names_beside(page, areas, plot.box)
     spacing = float(np.median(np.diff([place.x for place in places])))
     series = []
     for area in _ordered(areas, legend):
@@ -109,6 +113,26 @@ def area_figure(
     )
     doubts.apply(figure)
     return figure
+
+
+def _names_beside(page: Page, areas: Sequence[Area], plot: PixelBox) -> dict[int, LegendEntry]:
+    """Return the words right of the plot at each area's end, by fill, if every area has some."""
+    height = page.text_height
+    found: dict[int, LegendEntry] = {}
+    for area in areas:
+        top, bottom, end = float(area.top.y[-1]), float(area.bottom.y[-1]), float(area.top.x1)
+        beside = [
+            run
+            for run in page.runs
+            if end - height < run.box.x_min < end + _BESIDE * height
+            and top - 0.5 * height <= run.box.center_y <= bottom + 0.5 * height
+            and quantity(run.text) is None
+            and run.box.center_y < plot.y_max
+        ]
+        if beside:
+            run = min(beside, key=lambda run: abs(run.box.center_y - (top + bottom) / 2))
+            found[area.fill] = LegendEntry(area.fill, run.text.strip(" |_-"), run.box, run.box)
+    return found if len(found) == len(areas) else {}
 
 
 def _stands_on_axis(area: Area, axis: ValueAxis, box: PixelBox) -> bool:

@@ -16,6 +16,8 @@ _STEP_DEG = 0.25
 _LEAST_DIAMETER = 0.2  # of the image's shorter side
 _DISC_SHARE = (0.74, 0.83)  # of its box that a disc covers: pi / 4 = 0.785
 _LEAST_SECTOR_DEG = 1.0
+_EDGE_DEG = 2.0
+_EDGE_SHARE = 0.8  # of the radius
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def _slice(palette: Palette, text: NDArray[np.bool_], x: float, y: float, radius
         ]
     )
     winner = np.where(votes.max(axis=0) >= 2, votes.argmax(axis=0), -1)
-    sectors = _sectors(winner)
+    bare = ((labels < 0) & ~hidden).mean(axis=1) > _EDGE_SHARE
+    sectors = _sectors(winner, bare)
     if len(sectors) < 2:
         return None
     inner = np.linspace(0.02, 0.25, 8) * radius
@@ -116,8 +119,13 @@ def _slice(palette: Palette, text: NDArray[np.bool_], x: float, y: float, radius
     return Pie(x, y, radius, tuple(sectors), is_ring)
 
 
-def _sectors(winner: NDArray[np.int64]) -> list[Sector]:
-    """Return the runs of one fill around the circle; thin ones are edges, their angle goes to both neighbours."""
+def _sectors(winner: NDArray[np.int64], bare: NDArray[np.bool_]) -> list[Sector]:
+    """Return the runs of one fill around the circle; thin ones are edges, their angle goes to both neighbours.
+
+    Args:
+      winner: int64 [n], the fill at each angle, -1 for none.
+      bare: bool [n], where no fill is along the whole radius: an edge, which parts slices of one fill too.
+    """
     n = len(winner)
     changes = np.flatnonzero(winner != np.roll(winner, 1))
     if len(changes) < 2:
@@ -129,14 +137,17 @@ def _sectors(winner: NDArray[np.int64]) -> list[Sector]:
     kept = [run for run in runs if run[0] >= 0 and run[2] * _STEP_DEG >= _LEAST_SECTOR_DEG]
     merged: list[tuple[int, int, int]] = []
     for fill, begin, length in kept:
-        if merged and merged[-1][0] == fill and (begin - merged[-1][1] - merged[-1][2]) * _STEP_DEG < 2.0:
+        end = merged[-1][1] + merged[-1][2] if merged else 0
+        joins = bool(merged) and merged[-1][0] == fill and (begin - end) * _STEP_DEG < _EDGE_DEG
+        if joins and not bare[end:begin].any():
             merged[-1] = (fill, merged[-1][1], begin + length - merged[-1][1])
         else:
             merged.append((fill, begin, length))
     if (
         len(merged) > 1
         and merged[0][0] == merged[-1][0]
-        and (merged[0][1] + n - merged[-1][1] - merged[-1][2]) * _STEP_DEG < 2.0
+        and (merged[0][1] + n - merged[-1][1] - merged[-1][2]) * _STEP_DEG < _EDGE_DEG
+        and not np.r_[bare[merged[-1][1] + merged[-1][2] :], bare[: merged[0][1]]].any()
     ):
         last = merged.pop()
         merged[0] = (last[0], last[1], merged[0][1] + n - last[1] + merged[0][2])

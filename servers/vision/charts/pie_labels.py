@@ -49,6 +49,11 @@ def slice_texts(page: Page, pie: Pie, *, exclude: Sequence[PixelBox]) -> list[Sl
     return [text for text in texts if text.name or text.number is not None]
 
 
+def text_of(text: str, box: PixelBox) -> SliceText:
+    """Return one line of words with its number split off: "Rail (42 %)"."""
+    return _text_of([TextRun((), box, text)])
+
+
 def _as_name(text: SliceText) -> SliceText:
     """Return a bare number among percentages as the name it is, such as a year."""
     return SliceText(f"{text.name} {text.printed}".strip(), None, "", "", text.box)
@@ -177,5 +182,5 @@ def _text_of(part: Sequence[TextRun]) -> SliceText:
             names.append(found[1])
         else:
             names.append(run.text)
-    name = " ".join(name for name in names if name).strip(" -–—•·.+*|:;,~_'‘")
+    name = " ".join(name for name in names if name).strip(" -–—•·.+*|:;,~_'‘(")
     return SliceText(name if any(character.isalnum() for character in name) else "", number, unit, printed, box)
