@@ -129,15 +129,15 @@ def test_a_legend_under_all_panels_names_the_series_of_each():
     def groups(first: Sequence[float], second: Sequence[float]) -> Callable[[Axes], object]:
         def paint(axes: Axes) -> None:
             places = np.arange(len(CITIES))
-            axes.bar(places - 0.2, first, 0.4, label="Women")
-            axes.bar(places + 0.2, second, 0.4, label="Men")
+            axes.bar(places - 0.2, first, 0.4, label="Girls")
+            axes.bar(places + 0.2, second, 0.4, label="Boys")
             axes.set_xticks(places, CITIES)
 
         return paint
 
     rgb, _ = _drawn(1, 2, [groups((34, 61, 18, 47), (20, 30, 40, 50)), groups((9, 7, 5, 8), (3, 6, 4, 2))], legend=True)
     figures = _read(rgb)
-    assert [[series.name for series in figure.chart.series] for figure in figures] == [["Women", "Men"]] * 2
+    assert [[series.name for series in figure.chart.series] for figure in figures] == [["Girls", "Boys"]] * 2
     assert [point.y.number for point in figures[1].chart.series[1].points] == pytest.approx([3, 6, 4, 2], abs=0.2)
 
 

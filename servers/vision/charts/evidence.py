@@ -176,7 +176,8 @@ def find_frames(page: Page, drawing: Drawing) -> tuple[PixelBox, ...]:
         window = drawing.ink[y0:y1, x0:x1]
         reach = max(8, round(page.text_height))
         rows = window.mean(axis=1) > _SIDE_SHARE
-        has_axes = window[:, :reach].mean(axis=0).max() > _SIDE_SHARE and bool(rows[-reach:].any())
+        # A label that recognition missed may hang on the foot.
+        has_axes = window[:, :reach].mean(axis=0).max() > _SIDE_SHARE and bool(rows[-3 * reach :].any())
         if not has_axes and _run_count(rows) < _GRID_RULES:
             continue
         if away is None:

@@ -29,6 +29,7 @@ from servers.vision.charts.scatter_figure import scatter_figure
 from servers.vision.charts.shared_legend import name_by_shared_legend
 from servers.vision.charts.ticks import ValueAxis, find_value_axes
 from servers.vision.charts.titles import find_title
+from servers.vision.charts.unread import unread_figure
 from servers.vision.geometry import box_of
 from servers.vision.text import Word
 
@@ -89,6 +90,9 @@ def _read(page: Page) -> ChartReading:
             (), ("No axis was read and the picture has more colours than a chart; none was looked for.",)
         )
     figures = _figures(page, palette, axes)
+    if not figures and axes:
+        unread = unread_figure(page)
+        figures = [unread] if unread is not None else []
     for figure in figures:
         if not figure.chart.title:
             _add_title(page, figure)
