@@ -95,3 +95,11 @@ def test_an_x_axis_may_stand_over_the_plot():
     assert x_axis is not None
     assert y_axis is not None
     assert [tick.number for tick in x_axis.ticks] == [2010, 2012, 2014, 2016]
+
+
+def test_labels_off_the_line_are_told_where_they_are_many():
+    (axis,) = find_value_axes(_column(("40", "33", "20", "10", "0")))
+    assert [(len(axis.ticks), axis.notes)] == [(4, ())]
+    (doubtful,) = find_value_axes(_column(("40", "33", "20", "17", "0")))
+    assert [code for code, _ in doubtful.notes] == ["ticks_disagree"]
+    assert doubtful.fit.value(100.0) == pytest.approx(30)

@@ -109,6 +109,8 @@ def _figure(
     numbers = _numbers(page, box, taken)
     fit = y_axis.fit if y_axis is not None else _fit_by_labels(strokes, numbers, page.text_height)
     if fit is None:
+        reason = "lines were found, but neither a readable value axis nor printed values give them a scale"
+        page.cuts.add("no_scale", reason)
         return None
     if y_axis is None:
         doubts.add("no_value_axis", "no axis could be read; the scale comes from printed values")

@@ -21,6 +21,8 @@ from servers.vision.charts.value_axis import TickMark as TickMark
 from servers.vision.charts.value_axis import ValueAxis as ValueAxis
 from servers.vision.geometry import PixelBox
 
+_SAFELY_OUTVOTED = 3  # ticks on the line for each label off it
+
 
 def find_value_axes(page: Page) -> list[ValueAxis]:
     """Return the axes whose tick labels fit a line, the one with the most ticks first."""
@@ -100,7 +102,21 @@ def _axis_of(page: Page, group: Sequence[NumberLabel], direction: Direction) -> 
     if direction == "y" and not fit.log and len(inliers) < 4 and fit.slope > 0 and len(group) > len(inliers):
         return None
     axis = assembled(direction, inliers, fit)
-    return axis if fit.log else with_break(page, axis, [label for label in group if label not in inliers])
+    others = [label for label in group if label not in inliers]
+    if not fit.log:
+        axis = with_break(page, axis, others)
+    return axis if axis.fit.stretches else _with_misread_told(axis, others)
+
+
+def _with_misread_told(axis: ValueAxis, others: Sequence[NumberLabel]) -> ValueAxis:
+    """Return the axis with a note where many labels between its ticks are off its line; few are outvoted safely."""
+    along = "center_y" if axis.direction == "y" else "center_x"
+    first, last = axis.ticks[0].position, axis.ticks[-1].position
+    off = [label.run.text for label in others if first < getattr(label.run.box, along) < last]
+    if len(off) * _SAFELY_OUTVOTED < len(axis.ticks):
+        return axis
+    told = f"labels of the axis that do not lie on its scale were left out: {', '.join(off)}"
+    return replace(axis, notes=(*axis.notes, ("ticks_disagree", told[:500])))
 
 
 def _have_tick_marks_for_signs(page: Page, group: Sequence[NumberLabel]) -> bool:
