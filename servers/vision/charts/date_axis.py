@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from servers.vision.charts.calibration import AxisFit, fit_axis
-from servers.vision.charts.categories import slanted_runs
 from servers.vision.charts.page import Page, TextRun, make_run
+from servers.vision.charts.slanted_text import slanted_runs
 from servers.vision.charts.value_axis import DateScale, TickMark, ValueAxis, month_of_seconds
 from servers.vision.dates import DAY_S, PRECISIONS, DateParts, DateStyle, date_parts, in_sequence
 from servers.vision.geometry import PixelBox, union
