@@ -15,7 +15,7 @@ from servers.vision.text.spacing import words_of
 from servers.vision.text.word import Word
 
 _CONFIDENT = 0.9
-_SMALL_PRINT_PX = 9.0
+_SMALL_PRINT_PX = 14.0
 """Median height of letters below which each run is read from its own pixels."""
 _SLACK = 0.6  # letter heights that a word's box may be off
 _COVERED = 0.5  # of an ink word's width

@@ -14,6 +14,7 @@ from servers.vision.tables.rows import Placed
 _TOUCHED = 0.25
 _WHOLE = 0.95  # of the table's width: a rule this long belongs to no heading
 _RULE_ABOVE, _RULE_BELOW = 0.4, 1.9  # letter heights below a heading in which its rule stands
+_THIN_PX, _THIN = 3, 0.35  # px, letter heights; a thicker one is the edge of a band
 _OFF_CENTER = 0.9  # letter heights
 _OFF_CENTER_SHARE = 0.12  # of the width spanned
 
@@ -44,6 +45,7 @@ def rule_under(
         and rule.x_min <= box.x_min + 0.5 * height_px
         and rule.x_max >= box.x_max - 0.5 * height_px
         and rule.width < _WHOLE * width
+        and rule.height <= max(_THIN_PX, _THIN * height_px)
     ]
     return min(under, key=lambda rule: rule.y_min) if under else None
 

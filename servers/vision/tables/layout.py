@@ -36,11 +36,17 @@ class TableLayout:
         self._height = height_px
         self._ruling = ruling
 
-    def grid(self, lines: Sequence[Line]) -> Grid | None:
-        """Return the grid that the lines form, None where they have fewer than two columns."""
+    def grid(self, lines: Sequence[Line], most_words: float) -> Grid | None:
+        """Return the grid that the lines form, None where they have fewer than two columns.
+
+        Args:
+          most_words: on average in a run of words; with more, the lines are running text and none is read.
+        """
         box = union(line.box for line in lines)
         rules = self._rules_in(box)
         gap = column_gap(lines, self._height)
+        if sum(len(line.words) for line in lines) > most_words * sum(len(line.runs(gap)) for line in lines):
+            return None
         lines, title = self._without_title(lines, box, rules, gap)
         head_end = self._head_end(lines, box, rules)
         head, body = lines[:head_end], lines[head_end:]

@@ -11,6 +11,7 @@ from servers.vision.geometry import PixelBox, union
 
 # In letter heights.
 _SAME_LINE = 0.55
+_FLAT = 0.4
 _LARGEST_WORD_GAP = 0.95
 _USUAL_WORD_GAP = 0.5
 _LEAST_COLUMN_GAP, _LARGEST_COLUMN_GAP = 0.85, 1.3
@@ -69,7 +70,12 @@ def find_lines(words: Sequence[PixelBox], height_px: float) -> list[Line]:
         else:
             bands.append([word])
             middle = word.center_y
-    return [Line(tuple(sorted(band, key=lambda word: word.x_min))) for band in bands]
+    # Dashes stand for values beside a label; alone they are what is left of a pale rule.
+    return [
+        Line(tuple(sorted(band, key=lambda word: word.x_min)))
+        for band in bands
+        if any(word.height > _FLAT * height_px for word in band)
+    ]
 
 
 def column_gap(lines: Sequence[Line], height_px: float) -> float:

@@ -26,6 +26,8 @@ _LEAST_CELLS = 4
 _MOST_CELL_WORDS = 12  # on average; more is running text in columns
 _MOST_WORDS_WITHOUT_NUMBERS = 5
 _LEAST_FILLED = 0.3
+# Ink words in a run, on average: sentences in columns have more.
+_MOST_RUN_WORDS, _MOST_RUN_WORDS_RULED = 5.0, 9.0
 _MOST_PICTURE = 0.3
 _SAME_PLACE = 0.3  # overlap of boxes
 _NET_CONFIDENCE = 0.9
@@ -66,15 +68,15 @@ def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[P
         lines = region_lines(region, rule_count, find_lines(near, height), height)
         if len(lines) < 2:
             continue
-        figures += _figures(rgb, layout, lines)
+        figures += _figures(rgb, layout, lines, _MOST_RUN_WORDS_RULED)
         free = _without(free, figures)
     for lines in blocks(find_lines(free, height), height):
-        figures += _figures(rgb, layout, lines)
+        figures += _figures(rgb, layout, lines, _MOST_RUN_WORDS)
     return figures
 
 
-def _figures(rgb: NDArray[np.uint8], layout: TableLayout, lines: Sequence[Line]) -> list[Figure]:
-    grid = layout.grid(lines)
+def _figures(rgb: NDArray[np.uint8], layout: TableLayout, lines: Sequence[Line], most_words: float) -> list[Figure]:
+    grid = layout.grid(lines, most_words)
     words = [word for line in lines for word in line.words]
     if grid is None or not _is_table(grid) or _is_picture(rgb, grid.box, words):
         return []

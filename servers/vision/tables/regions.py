@@ -34,8 +34,19 @@ def ruled_regions(ruling: Ruling, height_px: float) -> list[tuple[PixelBox, int]
                 break
         else:
             groups.append([rule])
-    boxes = [(union(group), len(group)) for group in groups if len(group) >= 2]
+    boxes = [(_widened(union(group), ruling), len(group)) for group in groups if len(group) >= 2]
     return sorted(boxes, key=lambda box: -box[0].area)
+
+
+def _widened(box: PixelBox, ruling: Ruling) -> PixelBox:
+    """Return the box as wide as all rules between its first and last: pale ones are broken."""
+    between = [
+        rule
+        for rule in ruling.horizontal
+        if box.y_min <= rule.center_y <= box.y_max
+        and min(rule.x_max, box.x_max) - max(rule.x_min, box.x_min) > 0.5 * min(rule.width, box.width)
+    ]
+    return union([box, *between])
 
 
 def region_lines(region: PixelBox, rule_count: int, lines: Sequence[Line], height_px: float) -> list[Line]:

@@ -12,7 +12,7 @@ from servers.vision.geometry import PixelBox
 from servers.vision.tables.cell_text import CellReader
 from servers.vision.tables.digits import mend_digits
 from servers.vision.tables.grid import Grid, GridCell, Piece
-from servers.vision.tables.lines import Run, find_lines
+from servers.vision.tables.lines import Line, Run, find_lines
 
 _SAME_LINE_PX = 4
 _DRAWN = 0.5  # share of a cell's side that is ruled
@@ -67,7 +67,7 @@ def read_net(
         bounds = PixelBox(x0 + xs[cell.column], y0 + ys[cell.row], x0 + xs[cell.columns.stop], y0 + ys[cell.rows.stop])
         own = [word for word in inside if bounds.contains_point(word.center_x, word.center_y)]
         held += len(own)
-        for line in find_lines(own, height_px):
+        for line in find_lines(own, height_px) or [Line((word,)) for word in own[:1]]:
             said = reader.read(line.words, height_px)
             cell.pieces.append(Piece(Run(line.words), said.text, said.confidence, cell.column, cell.columns.stop - 1))
     if not inside or held < _HELD * len(inside) or _holds_rows(cells):
