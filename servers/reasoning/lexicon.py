@@ -61,7 +61,7 @@ DESCRIBE = _keys("describe summarize summarise summary overview explain analyze 
 WHY = _keys("why reason because explain")
 FORECAST = _keys(
     """predict predicted predicts prediction forecast forecasted projection project projected projects extrapolate
-    extrapolated extrapolating extrapolation"""
+    extrapolated extrapolating extrapolation outlook"""
 )
 # Words for methods, whatever the figure shows.
 METHODS = _keys(

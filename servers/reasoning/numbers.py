@@ -51,6 +51,10 @@ def find_filters(question: Question, start: int, stop: int) -> tuple[list[Filter
             filters.append(Filter(comparison=comparison, threshold=value_at(question, number_at)))
             used |= set(range(place, number_at + 1))
             place = number_at
+        elif bound := _bound_after(question, place, stop):
+            filters.append(Filter(comparison=bound, threshold=value_at(question, place)))
+            used |= set(range(place, place + 3))
+            place += 2
         elif question.keys[place] == "between" and (pair := _pair(question, place, stop)):
             low, high = sorted(pair, key=lambda spot: value_at(question, spot))
             filters.append(Filter(comparison=_GE, threshold=value_at(question, low)))
@@ -59,6 +63,14 @@ def find_filters(question: Question, start: int, stop: int) -> tuple[list[Filter
             place = max(pair)
         place += 1
     return filters, used
+
+
+def _bound_after(question: Question, place: int, stop: int) -> Comparison.ValueType:
+    """Return the comparison of a number with its words behind it: "60 or higher"."""
+    follows = question.keys[place + 1 : place + 3]
+    if place + 2 >= stop or not _is_number(question, place) or follows[0] not in ("or", "and"):
+        return plan.COMPARISON_UNSPECIFIED
+    return _GE if follows[1] in lex.MORE else _LE if follows[1] in lex.FEWER else plan.COMPARISON_UNSPECIFIED
 
 
 def _opening(question: Question, place: int, stop: int) -> tuple[Comparison.ValueType, int]:

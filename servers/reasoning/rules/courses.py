@@ -27,6 +27,7 @@ _DRAWDOWN = any_of(
     r"peak[- ]to[- ]trough",
     r"(max\w* |largest |biggest |deepest |greatest )?drawdown",
     r"deepest (fall|drop|decline)",
+    r"(worst|largest|biggest|deepest|longest) (slump|slide)",
     rf"from (its |the |their )?{_PEAK} to (its |the |their )?{_TROUGH}",
     r"(peak|high) to (bottom|low|trough)",
 )
@@ -50,6 +51,7 @@ _CROSS = any_of(
     r"swap(ped)? places",
     r"(lines?|curves?) (are )?(equal|the same|coincide)",
     r"trade[ds]? places",
+    r"(have|had|reach|reached) (the )?(equal|same|identical)",
     r"lead changes?",
     r"between which (years|months|quarters|times|points|dates|two)\b.*\b(above|over|below|under|past|overt\w+)",
 )

@@ -11,7 +11,8 @@ from servers.reasoning.rules.splitting import end_operands, split_parts
 
 _APART = (
     r"\bhow (much|many)( \w+){0,3} (more|less|fewer|higher|lower|greater|larger|bigger|smaller|longer|shorter)\b"
-    r"|\bby how (much|many)\b|\bhow far apart\b|\bhow (much|many)\b.*\b(exceed|outnumber|surpass|lead)"
+    r"|\bby how (much|many)\b|\bhow far apart\b|\bhow (much|many)\b(?! (years?|months?|times)\b).*"
+    r"\b(exceed|outnumber|surpass|lead)"
     r"|\b(minus|subtract)"
 )
 _TIMES = (

@@ -26,6 +26,7 @@ _TOGETHER_ON_DOTS = any_of(
     r"(relation(ship)?|association|positive|negative|inverse)",
     r"as .{2,40} (increases?|rises?|grows?|goes up|gets? (larger|bigger|higher))",
     r"tends? to\b.{0,40}",
+    r"how (does|do) .{2,60} (react|respond|change|vary|behave)s? (to|with|as|when)",
     r"(does|do|is|are) .{2,40} (affected|influenced|driven|determined) by",
     r"(effect|influence|impact) of .{2,40} on",
     r"(higher|larger|greater|more) .{2,40} (mean|have|has|tend|come|go)s?\b.{0,40}\b(higher|larger|greater|more|lower)",
@@ -53,7 +54,7 @@ _LINE = any_of(
     r"least[- ]squares",
     r"linear (fit|model|trend|equation|relation\w*)",
     r"fit(ted)? (a )?(straight )?line",
-    r"(fitted|straight) line",
+    r"(fitted|straight)[- ]line",
     r"slope",
     r"gradient",
     r"(y-?)?intercept",
@@ -100,6 +101,7 @@ _OFF_LINE = any_of(
     r"(fits?|follows?)\b.{0,30}\b(worst|least|poorest|badly)",
     r"(least|worst|poorest)[- ](well )?fit(ted|ting|s)?",
     r"most off",
+    r"miss(es|ed)?\b.{0,25}\bmost",
 )
 _APART = any_of(
     r"outliers?",
