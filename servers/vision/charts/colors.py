@@ -12,7 +12,7 @@ from scipy.ndimage import find_objects
 
 from servers.vision.charts.bounds import MOST_FILLS
 from servers.vision.charts.drawn import flat_areas
-from servers.vision.charts.page import Mask, Page, key_colors
+from servers.vision.charts.page import Mask, Page
 
 # Colour differences in Lab (CIE 1976); 2.3 is just noticeable, 10 is plain (Mahy, Van Eycken & Oosterlinck 1994).
 FROM_PAPER = 7.0
@@ -117,7 +117,7 @@ def find_panels(page: Page, flat: Mask) -> list[NDArray[np.float32]]:
 
 def distance_from(page: Page, colors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Return each pixel's colour difference to the nearest of the colours, float32 [h, w], to the colour keys' step."""
-    present, lab = key_colors(page.keys)
+    present, lab = page.distinct
     table = np.zeros(int(present[-1]) + 1, dtype=np.float32)
     table[present] = np.min(np.stack([np.linalg.norm(lab - color, axis=1) for color in colors]), axis=0)
     return table[page.keys]
@@ -125,7 +125,7 @@ def distance_from(page: Page, colors: Sequence[NDArray[np.float32]]) -> NDArray[
 
 def nearest_color(page: Page, colors: NDArray[np.float32], *, limit: float) -> NDArray[np.int16]:
     """Return the index of the nearest colour, -1 where none is within the limit, int16 [h, w]."""
-    present, lab = key_colors(page.keys)
+    present, lab = page.distinct
     distances = np.stack([np.linalg.norm(lab - color, axis=1) for color in colors])
     table = np.full(int(present[-1]) + 1, -1, dtype=np.int16)
     table[present] = np.where(distances.min(axis=0) < limit, distances.argmin(axis=0), -1)

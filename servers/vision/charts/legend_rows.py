@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.vision.charts.page import Page, key_colors, quantity
+from servers.vision.charts.page import Page, quantity
 from servers.vision.dates import parse_date
 from servers.vision.geometry import PixelBox, union
 from servers.vision.text import Word
@@ -55,7 +55,7 @@ class _Start:
 
 def owners(page: Page, colors: Sequence[Color], papers: Sequence[Color]) -> NDArray[np.int16]:
     """Return which colour each pixel shows, mixed with paper or pure, -1 for none, int16 [h, w]."""
-    present, lab = key_colors(page.keys)
+    present, lab = page.distinct
     distance = np.full((len(colors), len(lab)), np.inf, dtype=np.float32)
     for row, color in enumerate(colors):
         for paper in papers:

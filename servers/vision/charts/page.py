@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -80,6 +81,11 @@ class Page:
     def width(self) -> int:
         """Columns."""
         return int(self.rgb.shape[1])
+
+    @cached_property
+    def distinct(self) -> tuple[NDArray[np.int64], Lab]:
+        """The colour keys that occur and their Lab colours, as `key_colors` returns."""
+        return key_colors(self.keys)
 
     def read(self, box: PixelBox, *, digits_only: bool = False) -> str:
         """Return the one line of text inside the box, read afresh at a larger scale."""
