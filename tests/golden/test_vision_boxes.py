@@ -55,3 +55,15 @@ def test_bars_with_error_bars_are_no_boxes():
     rgb = drawn(paint)
     (figure,) = read_charts(rgb, read_words(rgb))
     assert figure.chart.type == figure_pb2.CHART_TYPE_BAR
+
+
+def test_flat_lines_that_meet_are_no_box():
+    def paint(axes: Axes) -> None:
+        for values in ((55, 18, 13), (14, 10, 12)):
+            axes.plot(("2015", "2016", "2017"), values, marker="o", markersize=9)
+        axes.set_ylim(0, 150)
+        axes.grid()
+
+    rgb = drawn(paint)
+    (figure,) = read_charts(rgb, read_words(rgb))
+    assert figure.chart.type == figure_pb2.CHART_TYPE_LINE

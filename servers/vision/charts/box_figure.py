@@ -24,6 +24,7 @@ from servers.vision.geometry import PixelBox, union
 
 SERIES = ("lower whisker", "lower quartile", "median", "upper quartile", "upper whisker")
 OUTLIER = "outlier"
+_WIDEST = 0.6  # of the plot
 _MARK = 10.0  # colour difference of marks from the paper
 
 
@@ -37,8 +38,13 @@ def box_figure(
         if axis is None or axis.is_years or axis.dates is not None:
             continue
         plot = find_plot_area(page, palette, None if frame.vertical else axis, axis if frame.vertical else None)
+        across = plot.box.width if frame.vertical else plot.box.height
         boxes = find_boxes(
-            _marks(page, palette, plot, legend), page.lab, frame, dash_gap_px=max(6.0, 0.7 * page.text_height)
+            _marks(page, palette, plot, legend),
+            page.lab,
+            frame,
+            dash_gap_px=max(6.0, 0.7 * page.text_height),
+            widest_px=_WIDEST * across,
         )
         if boxes and (best is None or len(boxes) > len(best[0])):
             best = boxes, frame, axis, plot

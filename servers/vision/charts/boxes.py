@@ -62,19 +62,21 @@ class _Piece:
         return (self.across[0] + self.across[1]) / 2
 
 
-def find_boxes(ink: Mask, lab: Lab, frame: Frame, *, dash_gap_px: float) -> list[Box]:
+def find_boxes(ink: Mask, lab: Lab, frame: Frame, *, dash_gap_px: float, widest_px: float) -> list[Box]:
     """Return the boxes in reading order, or nothing where the marks are no box plot.
 
     Args:
       ink: pixels of marks, bool [h, w], without words, grid and frame.
       lab: the picture's colours, [h, w, 3].
       dash_gap_px: the widest gap in a dashed whisker.
+      widest_px: what is wider crosses the plot, as lines do.
     """
     turned, colors = np.ascontiguousarray(frame.turned(ink)), frame.turned(lab)
     # What a removed grid line cut through is joined again.
     closed = cv2.morphologyEx(turned.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 1), np.uint8))
     pieces = _pieces(closed.astype(np.uint8))
-    bodies = [(piece, body) for piece in pieces if (body := _body(piece)) is not None]
+    narrow = [piece for piece in pieces if piece.width <= widest_px]
+    bodies = [(piece, body) for piece in narrow if (body := _body(piece)) is not None]
     if not bodies or len(pieces) > MOST_RECTANGLES:
         return []
     # The width that carries most ink: points beyond the whiskers may be outlined too.
