@@ -111,7 +111,7 @@ def find_ink(rgb: NDArray[np.uint8]) -> Ink:
         for near in (cv2.dilate(rules * contrast, np.ones((side, side), np.uint8)) for side in (7, 3))
     )
     # A tick may go on where a faint grid line ends.
-    for rule, shape, is_along in ((level, (3, 7), width > height), (upright, (7, 3), height > width)):
+    for rule, shape, is_along in ((level, (1, 7), width > height), (upright, (7, 1), height > width)):
         near = cv2.dilate(rule, np.ones(shape, np.uint8)) > 0
         touches_rule |= is_along & (np.bincount(labels[near], minlength=count) > 0)
     is_dash = (height <= 3) & (width > height) & (fill >= 0.8) & _repeats(y, height, width)

@@ -9,7 +9,7 @@ import numpy as np
 
 from loupe.type.v1.figure_pb2 import TextBlock
 from servers.vision.geometry import PixelBox, union
-from servers.vision.text import Word
+from servers.vision.text import Word, language_of
 
 # In line heights.
 _SPACE = 1.6  # between words of a line; more is another column
@@ -138,4 +138,5 @@ def _message(block: Sequence[_Line], rank: int) -> TextBlock:
         box=union(word.box for word in words).to_proto(),
         confidence=min(1.0, sum(word.confidence * len(word.text) for word in words) / letters),
         font_size_rank=rank,
+        language=language_of(" ".join(word.text for word in words)),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.ink import Ink
+from servers.vision.text.slants import SLANTED_GAP, lean_alike, lean_short_words
 
 # All in letter heights of the taller of two neighbours.
 _WORD_GAP = 0.45  # letters of a word, any direction
@@ -18,13 +19,8 @@ _SPLIT_GAP = 0.5
 _LEAST_LETTER_HEIGHT_PX = 4.0
 _LARGEST_HEIGHT_RATIO = 2.6  # "," is a mark; "a" beside "(" is about 1.9
 _LEAST_SLANT_DEG, _LARGEST_SLANT_DEG = 18.0, 72.0
-_SLANTED_GAP = 2.2  # between centres of letters
-_ONE_SLANT_DEG = 8.0
-_USUAL_SLANT_STEP_DEG, _USUAL_SLANT_OFF_DEG = 15, 3.5
-_LEAST_CLEAR_SLANT_DEG = 27.0  # a short word with a tall letter at one end leans by up to 20
+_INSIDE = 0.15
 _HIGHEST_LINE = 1.8  # letter heights, from the highest to the lowest ink
-_INK_SLANT_DEG = 12.0
-_LEAST_SLANTED_INK_PX = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +54,8 @@ def find_lines(ink: Ink) -> list[TextLine]:
         else:
             slanted.append((word, angle))
     _turn_short_words(upright, vertical, boxes)
-    slanted = _lean_alike(slanted)
-    _lean_short_words(upright, slanted, ink, glyphs)
+    slanted = lean_alike(slanted)
+    lean_short_words(upright, slanted, ink, glyphs)
     if upright:
         members = np.concatenate(upright)
         lines += [_line(glyphs, members[row], boxes, 0.0) for row in _rows(boxes[members])]
@@ -116,85 +112,15 @@ def _with_pieces_inside(ink: Ink, lines: list[TextLine]) -> list[TextLine]:
     is_text &= bounds[:, 3] - bounds[:, 1] <= _HIGHEST_LINE * heights
     pairs = []
     for index, (x_min, y_min, x_max, y_max) in enumerate(bounds.tolist()):
-        holds = is_text & (bounds[:, 0] <= x_min + 1) & (bounds[:, 1] <= y_min + 1)
-        holds &= (bounds[:, 2] >= x_max - 1) & (bounds[:, 3] >= y_max - 1) & (heights > 1.3 * (y_max - y_min))
+        slack = 1 + _INSIDE * heights
+        holds = is_text & (bounds[:, 0] <= x_min + slack) & (bounds[:, 1] <= y_min + slack)
+        holds &= (bounds[:, 2] >= x_max - slack) & (bounds[:, 3] >= y_max - slack) & (heights > 1.3 * (y_max - y_min))
         pairs += [(index, int(holder)) for holder in np.flatnonzero(holds)[:1] if holder != index]
     taken_in = []
     for group in _clusters(np.array(pairs, np.int64).reshape(-1, 2), len(upright)):
         pieces = np.concatenate([upright[index].pieces for index in group])
         taken_in.append(TextLine(pieces, 0.0, float(heights[group].max())))
     return taken_in + [line for line in lines if line.angle_deg != 0]
-
-
-def _lean_alike(words: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray[np.int64], float]]:
-    """Return slanted words at the slant most letters have where their own is near: three letters alone say little."""
-    if not words:
-        return words
-    angles = np.repeat([angle for _, angle in words], [len(members) for members, _ in words])
-    common = float(np.median(angles))
-    usual = _USUAL_SLANT_STEP_DEG * round(common / _USUAL_SLANT_STEP_DEG)
-    if abs(common - usual) <= _USUAL_SLANT_OFF_DEG:  # uneven letters pull the line through their centres askew
-        common = float(usual)
-    return [(members, common if abs(angle - common) <= _ONE_SLANT_DEG else angle) for members, angle in words]
-
-
-def _lean_short_words(
-    upright: list[NDArray[np.int64]],
-    slanted: list[tuple[NDArray[np.int64], float]],
-    ink: Ink,
-    glyphs: NDArray[np.int32],
-) -> None:
-    """Move words of too few pieces to show their direction ("'18", "2000" whose digits touch) to the slanted ones.
-
-    They are those whose ink runs at a slant that other words have, or that stand right before or after a slanted word.
-    """
-    angles = [angle for _, angle in slanted]
-    slants = {angle for angle in angles if angles.count(angle) >= 2 and abs(angle) >= _LEAST_CLEAR_SLANT_DEG}
-    short = [word for word in upright if len(word) < 3] if slants else []
-    moved: list[NDArray[np.int64]] = []
-    for word in short:
-        angle = _ink_slant(ink, glyphs[word])
-        near = [slant for slant in slants if angle is not None and abs(slant - angle) <= _INK_SLANT_DEG]
-        if near:
-            moved.append(word)
-            slanted.append((word, min(near)))
-    boxes = ink.boxes[glyphs].astype(np.float64)
-    for members, angle in list(slanted):
-        for word in short if angle in slants else ():
-            if not any(word is other for other in moved) and _continues(boxes[members], angle, boxes[word]):
-                moved.append(word)
-                slanted.append((word, angle))
-    upright[:] = [word for word in upright if not any(word is other for other in moved)]
-
-
-def _continues(word: NDArray[np.float64], angle_deg: float, other: NDArray[np.float64]) -> bool:
-    """Tell whether the boxes of one or two letters stand on the line of a slanted word, one space from it at most."""
-    letter = float(np.median((word[:, 2:] - word[:, :2]).max(axis=1)))
-    size = float((other[:, 2:] - other[:, :2]).max())
-    if not 0.5 * letter <= size <= 1.6 * letter:
-        return False
-    turn = math.radians(angle_deg)
-    ours, theirs = (word[:, :2] + word[:, 2:]) / 2, (other[:, :2] + other[:, 2:]) / 2
-    across = (theirs - ours.mean(axis=0)) @ np.array([math.sin(turn), math.cos(turn)])
-    along = np.array([math.cos(turn), -math.sin(turn)])
-    gap = max(
-        float((theirs @ along).min() - (ours @ along).max()), float((ours @ along).min() - (theirs @ along).max())
-    )
-    return bool((np.abs(across) <= 0.4 * letter).all()) and gap <= _SLANTED_GAP * letter
-
-
-def _ink_slant(ink: Ink, pieces: NDArray[np.int32]) -> float | None:
-    """Return the slant in degrees of the pieces' ink taken together; None where it has no clear direction."""
-    left, top = ink.boxes[pieces, :2].min(axis=0)
-    right, bottom = ink.boxes[pieces, 2:].max(axis=0)
-    y, x = np.nonzero(np.isin(ink.labels[top:bottom, left:right], pieces))
-    if len(x) < _LEAST_SLANTED_INK_PX:
-        return None
-    spread, axes = np.linalg.eigh(np.cov(np.stack([x, y]).astype(np.float64)))
-    if spread[1] < 3.5 * spread[0] or spread[0] < 1:  # round as a letter, or thin as a rule
-        return None
-    slant = -math.degrees(math.atan2(axes[1, 1], axes[0, 1]))
-    return (slant + 90) % 180 - 90
 
 
 def _turn_short_words(
@@ -383,7 +309,7 @@ def _join_slanted(
                 continue
             low, high = (ours @ along).min(), (ours @ along).max()
             gap = max(float((theirs @ along).min() - high), float(low - (theirs @ along).max()))
-            if gap <= _SLANTED_GAP * letter:
+            if gap <= SLANTED_GAP * letter:
                 pairs.append((first, second))
     joined = []
     for group in _clusters(np.array(pairs, np.int64).reshape(-1, 2), len(words)):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.ink import Ink, find_ink
+from servers.vision.text import language, recogniser
 from servers.vision.text.lines import TextLine, find_lines
 from servers.vision.text.lone_letters import read_lone_letters
 from servers.vision.text.order import in_order
@@ -54,6 +55,16 @@ def read_words(rgb: NDArray[np.uint8]) -> list[Word]:
     readings += _read_all(ink, slanted)
     words = [word for reading in in_order(plausible(ink, readings)) for word in reading.words]
     return _once_each([replace(word, box=word.box.scaled(1 / scale)) for word in words])
+
+
+def warm() -> None:
+    """Load what reading needs now instead of at the first picture.
+
+    Raises:
+      NotReady: the weights of text recognition are not installed.
+    """
+    recogniser.warm()
+    language.warm()
 
 
 def has_paper(rgb: NDArray[np.uint8]) -> bool:
