@@ -27,6 +27,7 @@ _SAME_COLOR = 16.0
 _COINCIDE = 0.6  # of the points
 _MANY_COLORS = 6  # from which points of one size in many colours are one series under a colour scale
 _MOST_COLORS = 16
+_FAINT = 0.4  # of a colour's contrast: below, a mix of it is a grid or an edge, above, a translucent mark
 _LEAST_SPAN = 0.03  # of the plot's columns in which a colour of points is met
 
 
@@ -112,11 +113,18 @@ def _mark_colors(palette: Palette, fills: Sequence[int], thin: Thin) -> list[Col
         if all(float(np.linalg.norm(color - other)) > _SAME_COLOR for other in colors):
             colors.append(color)
     paper = palette.papers[-1]
+    strength = [float(np.linalg.norm(color - paper)) for color in colors]
+    faint = {
+        index
+        for index, color in enumerate(colors)
+        if any(
+            strength[index] < _FAINT * strength[at] and is_mix(color, colors[at], paper) for at in range(len(colors))
+        )
+    }
     kept: list[Color] = []
-    for color in colors[:_MOST_COLORS]:
-        deeper = any(is_mix(other, color, paper) for other in kept)
-        paler = any(is_mix(color, other, paper) for other in kept)
-        if not deeper and not paler:
+    for index, color in enumerate(colors):
+        shade = any(is_mix(other, color, paper) or is_mix(color, other, paper) for other in kept)
+        if index not in faint and not shade and len(kept) < _MOST_COLORS:
             kept.append(color)
     return kept
 
