@@ -77,8 +77,41 @@ def read_net(
     if grid.row_count < 2 or grid.column_count < 2:
         return None
     grid.head_count = _head_count(rgb, grid)
+    edges = [x0 + x for x in xs]
+    if len(edges) == grid.column_count + 1 and grid.head_count == 0:
+        _add_head(grid, words, edges, reader, height_px)
     mend_digits(grid)
     return grid
+
+
+def _add_head(
+    grid: Grid, words: Sequence[PixelBox], bounds: Sequence[int], reader: CellReader, height_px: float
+) -> None:
+    """Give a net that begins with data the headings that stand right above it, on a band without rules of its own."""
+    row_height = grid.box.height / grid.row_count
+    above = [
+        word
+        for word in words
+        if grid.box.y_min - 1.5 * row_height < word.center_y < grid.box.y_min and bounds[0] < word.center_x < bounds[-1]
+    ]
+    lines = find_lines(above, height_px)
+    if not lines:
+        return
+    heads: dict[int, list[PixelBox]] = {}
+    for word in lines[-1].words:
+        heads.setdefault(int(np.searchsorted(bounds, word.center_x)) - 1, []).append(word)
+    if len(heads) < max(2, grid.column_count - 1):
+        return
+    for cell in grid.cells:
+        cell.row += 1
+    for column, own in sorted(heads.items()):
+        said = reader.read(own, height_px)
+        grid.cells.append(
+            GridCell(0, column, pieces=[Piece(Run(tuple(own)), said.text, said.confidence, column, column)])
+        )
+    grid.box = grid.box._replace(y_min=lines[-1].box.y_min)
+    grid.row_count += 1
+    grid.head_count = 1
 
 
 def _net_cells(

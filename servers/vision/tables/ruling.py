@@ -25,7 +25,7 @@ _THICKEST_DOTTED_PX = 3
 _FAINT = 10  # grey levels off the paper; dots of small print are pale
 _DOUBLE_GAP = 0.8  # letter heights
 _BAND_STEP = 6  # grey levels between the papers of a band and its neighbour
-_SAMPLE_WIDTH_PX = 9
+_MOST_DOTS = 0.85  # of the length of a dotted rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,12 @@ def _dotted(rgb: NDArray[np.uint8], height: float) -> list[PixelBox]:
     count, _, stats, _ = cv2.connectedComponentsWithStats(run, connectivity=8)
     found = []
     for x, y, width, tall, _ in stats[1:count].tolist():
-        if tall <= _THICKEST_DOTTED_PX and width >= max(_LEAST_LENGTH * height, 12 * tall):
+        if tall > _THICKEST_DOTTED_PX or width < max(_LEAST_LENGTH * height, 12 * tall):
+            continue
+        has_gaps = float(marked[y : y + tall, x : x + width].any(axis=0).mean()) <= _MOST_DOTS
+        above, below = grey[max(0, y - 3), x : x + width], grey[min(len(grey) - 1, y + tall + 2), x : x + width]
+        is_edge = abs(float(np.median(above)) - float(np.median(below))) > _BAND_STEP
+        if has_gaps and not is_edge:
             found.append(PixelBox(float(x), float(y), float(x + width), float(y + tall)))
     return _in_line(found, 3 * height)
 
