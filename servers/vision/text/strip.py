@@ -19,6 +19,7 @@ _TEXT_HEIGHT_PX = 28
 """From the highest to the lowest ink: 24 to 36 of the strip's 48 read best, the lower ones lose fewest spaces."""
 _LARGEST_WIDTH_PX = 3000
 _LARGEST_SCALE = 8.0
+_OFF_LINE = 0.7  # letter heights
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     marks = ink.marks_near(
         (*letters[:, :2].min(axis=0).tolist(), *letters[:, 2:].max(axis=0).tolist()), height, angle_deg
     )
+    if angle_deg % 90:  # the box around slanted letters holds parts of the labels beside it
+        marks = marks[_stand_in_line(ink.boxes[marks], letters, angle_deg, _OFF_LINE * height)]
     boxes = np.concatenate([letters, ink.boxes[marks]])
     x0, y0 = np.maximum(boxes[:, :2].min(axis=0) - 2, 0).tolist()
     x1, y1 = np.minimum(boxes[:, 2:].max(axis=0) + 2, ink.strength.shape[::-1]).tolist()
@@ -69,6 +72,17 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     outline = np.concatenate([np.stack([column + x0 + end, row + y0 + end], axis=1) for end in (0, 1)])
     strongest = float(np.percentile(strength[ours], 95))
     return warp_strip(strength, (x0, y0), outline, strongest, angle_deg=angle_deg, zoom=zoom)
+
+
+def _stand_in_line(
+    marks: NDArray[np.int32], letters: NDArray[np.int32], angle_deg: int, reach_px: float
+) -> NDArray[np.bool_]:
+    """Tell which marks are no further across the line than its letters' middles, and the reach."""
+    turn = math.radians(angle_deg)
+    across = np.array([math.sin(turn), math.cos(turn)])
+    middles = (letters[:, :2] + letters[:, 2:]) / 2 @ across
+    places = (marks[:, :2] + marks[:, 2:]) / 2 @ across
+    return np.asarray((places >= middles.min() - reach_px) & (places <= middles.max() + reach_px), np.bool_)
 
 
 def warp_strip(
