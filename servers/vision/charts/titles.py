@@ -87,7 +87,7 @@ def title_beside(page: Page, left: float, right: float, top: float, bottom: floa
         and word.confidence > 0.5
     ]
     if not words:
-        return ""
+        return _lone_letter(page, left, right, (top + bottom) / 2)
     upwards = sum(word.angle_deg < 180 for word in words) * 2 >= len(words)
     lines: list[list[Word]] = []
     for word in sorted(words, key=lambda word: word.box.center_x):
@@ -99,6 +99,16 @@ def title_beside(page: Page, left: float, right: float, top: float, bottom: floa
     title.sort(key=lambda word: -word.box.center_y if upwards else word.box.center_y)
     text = " ".join(word.text for word in title)
     return text if sum(character.isalpha() for character in text) >= 2 else ""
+
+
+def _lone_letter(page: Page, left: float, right: float, middle: float) -> str:
+    """Return a title of one letter, which may look upright when it is turned; empty where none is centred."""
+    near = 1.5 * page.text_height
+    for run in page.runs:
+        is_beside = left <= run.box.center_x <= right and abs(run.box.center_y - middle) < near
+        if is_beside and len(run.text) == 1 and run.text.isalpha():
+            return run.text
+    return ""
 
 
 def title_below(page: Page, top: float, left: float, right: float) -> str:

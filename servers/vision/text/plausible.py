@@ -73,5 +73,7 @@ def _without_signs(words: Sequence[Word]) -> list[Word]:
     if len(cleaned) > _SHORT_LINE:
         return [word for word in cleaned if word.text]
     says = [bool(word.text.strip(_SPECKS)) for word in cleaned]
+    if not any(says):
+        return []
     first, last = says.index(True), len(says) - says[::-1].index(True)
     return [word for word in cleaned[first:last] if word.text]
