@@ -125,6 +125,9 @@ class Vision(vision_service_pb2_grpc.VisionServiceServicer):
         # Any file of the owner's will do as the picture.
         return vision_pb2.RenderOverlayResponse(overlay=request.file)
 
+    async def RecalibrateChart(self, request: Any, context: Any) -> vision_pb2.RecalibrateChartResponse:
+        return vision_pb2.RecalibrateChartResponse(figure=request.figure)
+
 
 class Reasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
     def __init__(self, script: Script) -> None:
