@@ -15,8 +15,8 @@ from servers.vision.text.lines import TextLine
 from servers.vision.text.recogniser import STRIP_HEIGHT_PX
 
 _MARGIN_PX = 8
-_TEXT_HEIGHT_PX = 28
-"""From the highest to the lowest ink: 24 to 36 of the strip's 48 read best, the lower ones lose fewest spaces."""
+_TEXT_HEIGHT_PX = 32
+"""From the highest to the lowest ink: 28 to 34 of 48 read best, less reads faster and misses fewer spaces."""
 _LARGEST_WIDTH_PX = 3000
 _LARGEST_SCALE = 8.0
 _OFF_LINE = 0.7  # letter heights
@@ -70,7 +70,7 @@ def cut_strip(ink: Ink, line: TextLine, angle_deg: int, zoom: float = 1.0) -> St
     strength = np.where(is_kept, ink.strength[y0:y1, x0:x1], 0).astype(np.uint8)
     row, column = np.nonzero(ours)
     outline = np.concatenate([np.stack([column + x0 + end, row + y0 + end], axis=1) for end in (0, 1)])
-    strongest = float(np.percentile(strength[ours], 95))
+    strongest = float(np.percentile(strength[ours], 99.5))
     return warp_strip(strength, (x0, y0), outline, strongest, angle_deg=angle_deg, zoom=zoom)
 
 
