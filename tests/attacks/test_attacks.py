@@ -67,7 +67,7 @@ async def test_after_all_attacks_the_service_runs_programs_and_nothing_of_theirs
         assert len(ours) <= 2 + 2 * Settings().warm_sandboxes
 
 
-def test_there_are_attacks_of_every_family():
+async def test_there_are_attacks_of_every_family():
     families = {attack.name.split("/")[0] for attack in ATTACKS}
     assert families == {
         *("calls", "disk", "files", "harness", "memory", "namespaces", "network", "processes", "users"),

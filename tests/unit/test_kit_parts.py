@@ -130,6 +130,7 @@ def test_json_prints_zeros_keeps_names_and_takes_no_unknown_field():
         "short_text": "",
         "values": [{"name": "", "number": 0.5, "unit": "", "text": "", "value_ids": []}],
         "reason": "",
+        "quoted_value_ids": [],
     }
     assert wire_json.parse(wire_json.to_line(answer), Answer) == answer
     for wrong in ("", "[1]", '{"unknown": 1}', '{"text": 1}', "[" * 100_000):

@@ -55,6 +55,16 @@ def test_a_label_that_does_not_fit_its_bar_is_named():
     assert values_by_id(figure)["f1.s0.p2.y"].confidence < values_by_id(figure)["f1.s0.p1.y"].confidence
 
 
+def test_lines_of_one_color_are_doubted_and_of_two_are_not():
+    figure = bars({"Coal": ENDS, "Wind": ENDS}, TICKS)
+    figure.chart.type = figure_pb2.CHART_TYPE_LINE
+    for series, red in zip(figure.chart.series, (30, 200), strict=True):
+        series.color.red = red
+    assert reasons(figure) == {}
+    figure.chart.series[1].color.red = 40
+    assert list(reasons(figure)) == ["series_share_a_color"]
+
+
 def test_a_label_that_reading_did_not_trust_is_named():
     figure = bars({"Coal": ENDS}, TICKS)
     figure.chart.series[0].points[1].y.printed = "700"

@@ -9,7 +9,7 @@ from servers.codegen.programs.assemble import assemble
 from servers.codegen.programs.library import Library
 from servers.codegen.repair import repair
 
-REVISION = "1"
+REVISION = "2"
 
 
 class BuiltinCodeEngine:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from loupe.type.v1 import figure_pb2
+from loupe.type.v1.geometry_pb2 import Color
 from servers.vision.fidelity.reason import reason
 from servers.vision.measuring import BARS, PIES, STACKED
 
@@ -13,6 +14,7 @@ CODES = frozenset(
     {
         "missing_series_names",
         "duplicate_series_names",
+        "series_share_a_color",
         "missing_category_labels",
         "duplicate_labels",
         "missing_points",
@@ -21,6 +23,8 @@ CODES = frozenset(
 _MOST_UNLABELLED = 0.5
 _FEWEST_LETTERS = 3
 """Initials of months and weekdays repeat."""
+_ONE_COLOR = 30
+"""Of 255, the most a channel may differ between two lines of one ink."""
 _WITHOUT_CATEGORIES = frozenset(
     {figure_pb2.CHART_TYPE_SCATTER, figure_pb2.CHART_TYPE_HISTOGRAM, figure_pb2.CHART_TYPE_BOX}
 )
@@ -40,10 +44,29 @@ def _series(chart: figure_pb2.Chart) -> Iterator[figure_pb2.FidelityReason]:
         yield reason(
             "missing_series_names", f"{len(unnamed)} of {len(chart.series)} series have no name", values, chart
         )
+    if chart.type == figure_pb2.CHART_TYPE_LINE:
+        yield from _lines_of_one_color(chart)
     for name, count in Counter(series.name for series in chart.series if series.name).items():
         if count > 1:
             values = [point.y for series in chart.series if series.name == name for point in series.points]
             yield reason("duplicate_series_names", f"{count} series are called {name!r}", values, chart)
+
+
+def _lines_of_one_color(chart: figure_pb2.Chart) -> Iterator[figure_pb2.FidelityReason]:
+    """Doubt lines told apart by dashes or markers alone: one too many of them is followed onto another."""
+    alike = [
+        series
+        for series in chart.series
+        if any(other is not series and _is_near(series.color, other.color) for other in chart.series)
+    ]
+    if alike:
+        values = [point.y for series in alike for point in series.points]
+        yield reason("series_share_a_color", f"{len(alike)} lines are told apart by dashes or markers", values, chart)
+
+
+def _is_near(one: Color, other: Color) -> bool:
+    channels = zip((one.red, one.green, one.blue), (other.red, other.green, other.blue), strict=True)
+    return all(abs(first - second) <= _ONE_COLOR for first, second in channels)
 
 
 def _labels(chart: figure_pb2.Chart) -> Iterator[figure_pb2.FidelityReason]:

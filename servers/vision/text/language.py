@@ -25,11 +25,6 @@ def language_of(text: str) -> str:
     return str(code) if probability >= _LEAST_PROBABILITY else ""
 
 
-def warm() -> None:
-    """Load the model now, 0.4 s, instead of at the first text."""
-    _identifier()
-
-
 @functools.cache
 def _identifier() -> LanguageIdentifier:
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.ink import Ink, find_ink
-from servers.vision.text import language, recogniser
+from servers.vision.text import recogniser
 from servers.vision.text.lines import TextLine, find_lines
 from servers.vision.text.lone_letters import read_lone_letters
 from servers.vision.text.order import in_order
@@ -63,8 +63,8 @@ def warm() -> None:
     Raises:
       NotReady: the weights of text recognition are not installed.
     """
+    # Not the languages: 78 MB that many pictures never need.
     recogniser.warm()
-    language.warm()
 
 
 def has_paper(rgb: NDArray[np.uint8]) -> bool:
