@@ -8,7 +8,7 @@ import numpy as np
 
 from loupe.type.v1 import figure_pb2
 from loupe.type.v1.geometry_pb2 import Box
-from servers.vision.charts.calibration import fit_axis
+from servers.vision.charts.axes.calibration import fit_axis
 from servers.vision.fidelity.judge import judge
 from servers.vision.identify import number_figures
 from servers.vision.measuring import Place, Scale, number_at

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.charts.calibration import AxisFit
+from servers.vision.charts.axes.calibration import AxisFit
 from servers.vision.charts.messages import clean_number
 from servers.vision.geometry import box_of
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from loupe.type.v1 import figure_pb2
 from servers.kit.errors import InvalidField
-from servers.vision.charts.calibration import fit_axis
+from servers.vision.charts.axes.calibration import fit_axis
 from servers.vision.dates import DateStyle, date_parts, printed_date
 from servers.vision.measuring import MEASURED, Scale, entries, number_at, place_of
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.vision.charts.drawn import LEAST_DRAWN, drawn_share
+from servers.vision.charts.picture.drawn import LEAST_DRAWN, drawn_share
 
 # Measured 2026-11-21. Colours: three photos 574 and more; 84 charts 12 at most, 133 as JPEG of quality 40.
 _MANY_COLORS = 250

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.charts.page import prepare
-from servers.vision.charts.parting import find_parts
+from servers.vision.charts.panels.parting import find_parts
+from servers.vision.charts.picture.page import prepare
 from servers.vision.charts.reader import read_charts
 from servers.vision.identify import number_figures
 from servers.vision.text import read_words

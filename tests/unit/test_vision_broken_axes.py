@@ -9,8 +9,8 @@ import pytest
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
-from servers.vision.charts.page import Page, prepare
-from servers.vision.charts.ticks import find_value_axes
+from servers.vision.charts.axes.ticks import find_value_axes
+from servers.vision.charts.picture.page import Page, prepare
 from servers.vision.geometry import PixelBox
 from servers.vision.text import Word
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from servers.vision.charts.categories import labels_below
-from servers.vision.charts.page import prepare
+from servers.vision.charts.axes.categories import labels_below
+from servers.vision.charts.picture.page import prepare
 from servers.vision.geometry import PixelBox
 from servers.vision.text import Word
 

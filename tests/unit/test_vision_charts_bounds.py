@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from servers.vision.charts import bars, courses, reader
-from servers.vision.charts.bounds import MOST_FILLS, MOST_RECTANGLES
-from servers.vision.charts.colors import find_palette
-from servers.vision.charts.drawn import drawn_share
-from servers.vision.charts.page import prepare
+from servers.vision.charts import reader
+from servers.vision.charts.bars import bars
+from servers.vision.charts.lines import courses
+from servers.vision.charts.picture.bounds import MOST_FILLS, MOST_RECTANGLES
+from servers.vision.charts.picture.colors import find_palette
+from servers.vision.charts.picture.drawn import drawn_share
+from servers.vision.charts.picture.page import prepare
 from servers.vision.charts.reader import examine
 from servers.vision.geometry import PixelBox
 from servers.vision.text import Word

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from servers.vision.charts.bars import Bar, BarChart
-from servers.vision.charts.calibration import fit_axis
-from servers.vision.charts.frame import Frame
-from servers.vision.charts.grouping import group_bars, with_gaps_filled
-from servers.vision.charts.page import group_words, prepare, quantity
-from servers.vision.charts.printed import PrintedValue
-from servers.vision.charts.scale import bar_scale
-from servers.vision.charts.ticks import find_value_axes
-from servers.vision.charts.titles import unit_in
+from servers.vision.charts.axes.calibration import fit_axis
+from servers.vision.charts.axes.ticks import find_value_axes
+from servers.vision.charts.axes.titles import unit_in
+from servers.vision.charts.bars.bars import Bar, BarChart
+from servers.vision.charts.bars.frame import Frame
+from servers.vision.charts.bars.grouping import group_bars, with_gaps_filled
+from servers.vision.charts.bars.printed import PrintedValue
+from servers.vision.charts.bars.scale import bar_scale
+from servers.vision.charts.picture.page import group_words, prepare, quantity
 from servers.vision.geometry import PixelBox
 from servers.vision.text import Word
 

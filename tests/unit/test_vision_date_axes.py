@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from servers.vision.charts.calibration import fit_axis
-from servers.vision.charts.date_axis import find_date_axes
-from servers.vision.charts.page import Page, prepare
-from servers.vision.charts.places import read_places
-from servers.vision.charts.time_places import places_in_time
-from servers.vision.charts.value_axis import TickMark, ValueAxis
+from servers.vision.charts.axes.calibration import fit_axis
+from servers.vision.charts.axes.date_axis import find_date_axes
+from servers.vision.charts.axes.places import read_places
+from servers.vision.charts.axes.time_places import places_in_time
+from servers.vision.charts.axes.value_axis import TickMark, ValueAxis
+from servers.vision.charts.picture.page import Page, prepare
 from servers.vision.geometry import PixelBox
 from servers.vision.text import Word
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.charts.page import lab_of, prepare
+from servers.vision.charts.axes.second_axis import bind_series
+from servers.vision.charts.axes.ticks import find_value_axes
+from servers.vision.charts.picture.page import lab_of, prepare
 from servers.vision.charts.reader import read_charts
-from servers.vision.charts.second_axis import bind_series
-from servers.vision.charts.ticks import find_value_axes
 from servers.vision.geometry import PixelBox
 from servers.vision.text import Word, read_words
 

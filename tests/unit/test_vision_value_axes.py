@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from servers.vision.charts.page import Page, prepare
-from servers.vision.charts.plot_area import choose_axes
-from servers.vision.charts.ticks import find_value_axes
+from servers.vision.charts.axes.plot_area import choose_axes
+from servers.vision.charts.axes.ticks import find_value_axes
+from servers.vision.charts.picture.page import Page, prepare
 from servers.vision.geometry import PixelBox
 from servers.vision.text import Word
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from loupe.type.v1 import figure_pb2
 from loupe.type.v1.geometry_pb2 import Color
-from servers.vision.charts.ticks import ValueAxis
+from servers.vision.charts.axes.ticks import ValueAxis
 from servers.vision.geometry import PixelBox
 
 _LONGEST_TEXT = 500

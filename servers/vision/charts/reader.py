@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.charts.area_figure import area_figure
-from servers.vision.charts.bar_figure import bar_figure
-from servers.vision.charts.bars import find_bars
-from servers.vision.charts.box_figure import box_figure
-from servers.vision.charts.colors import Palette, find_palette
-from servers.vision.charts.combo import add_line
-from servers.vision.charts.drawn import LEAST_DRAWN, drawn_share
-from servers.vision.charts.evidence import drawing_of, find_frames
+from servers.vision.charts.areas.area_figure import area_figure
+from servers.vision.charts.axes.ticks import ValueAxis, find_value_axes
+from servers.vision.charts.axes.titles import find_title
+from servers.vision.charts.bars.bar_figure import bar_figure
+from servers.vision.charts.bars.bars import find_bars
+from servers.vision.charts.bars.combo import add_line
+from servers.vision.charts.distributions.box_figure import box_figure
+from servers.vision.charts.distributions.histogram_figure import histogram_figure
 from servers.vision.charts.fidelity import tell
-from servers.vision.charts.histogram_figure import histogram_figure
-from servers.vision.charts.legend import find_legend
-from servers.vision.charts.line_figure import line_figure
-from servers.vision.charts.page import Page, prepare
-from servers.vision.charts.panels import find_panels
-from servers.vision.charts.pie import find_pie
-from servers.vision.charts.pie_figure import pie_figure
-from servers.vision.charts.scatter_figure import scatter_figure
-from servers.vision.charts.shared_legend import name_by_shared_legend
-from servers.vision.charts.ticks import ValueAxis, find_value_axes
-from servers.vision.charts.titles import find_title
+from servers.vision.charts.legends.legend import find_legend
+from servers.vision.charts.legends.shared_legend import name_by_shared_legend
+from servers.vision.charts.lines.line_figure import line_figure
+from servers.vision.charts.panels.evidence import drawing_of, find_frames
+from servers.vision.charts.panels.panels import find_panels
+from servers.vision.charts.picture.colors import Palette, find_palette
+from servers.vision.charts.picture.drawn import LEAST_DRAWN, drawn_share
+from servers.vision.charts.picture.page import Page, prepare
+from servers.vision.charts.pies.pie import find_pie
+from servers.vision.charts.pies.pie_figure import pie_figure
+from servers.vision.charts.points.scatter_figure import scatter_figure
 from servers.vision.charts.unread import unread_figure
 from servers.vision.geometry import box_of
 from servers.vision.text import Word

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
-from servers.vision.charts.evidence import Evidence, drawing_of, find_evidence
-from servers.vision.charts.page import Page
-from servers.vision.charts.titles import find_source, find_title
+from servers.vision.charts.axes.titles import find_source, find_title
+from servers.vision.charts.panels.evidence import Evidence, drawing_of, find_evidence
+from servers.vision.charts.picture.page import Page
 from servers.vision.geometry import PixelBox, union
 
 _LEAST_TICKS = 4

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.charts.calibration import fit_axis
+from servers.vision.charts.axes.calibration import fit_axis
 from servers.vision.measuring import BARS, Entry, Place, Scale, distance_px, entries, places_on_mark
 from servers.vision.numbers import parse_number
 

@@ -1,0 +1,107 @@
+"""Filled areas: fills that reach across the plot without a break and whose upper edge is a course."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from servers.vision.charts.lines.strokes import Stroke
+from servers.vision.charts.picture.colors import Palette
+from servers.vision.charts.picture.page import Mask
+from servers.vision.geometry import PixelBox
+
+_LEAST_SPAN = 0.5  # of the plot's width without a break
+_LEAST_SHARE = 0.03  # of the plot's pixels
+_SLOPING = 0.15  # least share of columns in which the edge rises or falls: bars' tops are level
+_ON_TOP_PX = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One fill between two courses."""
+
+    fill: int
+    top: Stroke
+    bottom: Stroke
+
+
+def find_areas(palette: Palette, box: PixelBox, fills: Sequence[int], *, hide: Mask) -> list[Area]:
+    """Return the areas in the plot, the lowest first; empty where fills are bars or specks.
+
+    Args:
+      fills: those that may be marks.
+      hide: pixels of words and legends, bool [h, w].
+    """
+    x0, y0, x1, y1 = (round(edge) for edge in box)
+    labels = palette.labels[y0:y1, x0:x1]
+    hidden = hide[y0:y1, x0:x1]
+    found = []
+    for fill in fills:
+        mask = labels == fill
+        if mask.sum() < _LEAST_SHARE * mask.size:
+            continue
+        courses = _edges(mask, hidden)
+        if courses is None:
+            continue
+        begin, top, bottom = courses
+        slope = np.abs(np.diff(top)) + np.abs(np.diff(bottom))
+        if len(top) < _LEAST_SPAN * (x1 - x0) or float(((slope > 0) & (slope < 12)).mean()) < _SLOPING:
+            continue
+        color = palette.fills[fill]
+        found.append(
+            Area(
+                fill,
+                Stroke(color.lab, color.rgb, x0 + begin, top + y0, top + y0, top + y0, 1.0, ()),
+                Stroke(color.lab, color.rgb, x0 + begin, bottom + y0, bottom + y0, bottom + y0, 1.0, ()),
+            )
+        )
+    return sorted(found, key=lambda area: -float(np.mean(area.bottom.y + area.top.y)))
+
+
+def are_stacked(areas: Sequence[Area]) -> bool:
+    """Tell whether each area stands on the one below in most columns."""
+    touching = []
+    for lower, upper in itertools.pairwise(areas):
+        begin, end = max(lower.top.x0, upper.bottom.x0), min(lower.top.x1, upper.bottom.x1)
+        gap = np.abs(
+            lower.top.y[begin - lower.top.x0 : end - lower.top.x0]
+            - upper.bottom.y[begin - upper.bottom.x0 : end - upper.bottom.x0]
+        )
+        touching.append(float((gap <= _ON_TOP_PX).mean()))
+    return bool(touching) and float(np.median(touching)) > 0.6
+
+
+def _edges(
+    mask: NDArray[np.bool_], hidden: NDArray[np.bool_]
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return (first column, top edge, bottom edge) of the longest unbroken stretch of columns."""
+    filled = mask.any(axis=0)
+    index = np.flatnonzero(filled)
+    if not len(index):
+        return None
+    groups = np.split(index, np.flatnonzero(np.diff(index) > 4) + 1)
+    longest = max(groups, key=len)
+    begin, end = int(longest[0]), int(longest[-1]) + 1
+    tops, bottoms = np.full(end - begin, np.nan), np.full(end - begin, np.nan)
+    for column in range(begin, end):
+        rows = np.flatnonzero(mask[:, column])
+        if not len(rows):
+            continue
+        # Gridlines and other marks cut the column; words hide it; the pieces of one area belong together.
+        pieces = np.split(rows, np.flatnonzero(np.diff(rows) > 6) + 1)
+        best = max(pieces, key=len)
+        if hidden[max(0, best[0] - 3) : best[-1] + 4, column].mean() > 0.3:
+            continue
+        tops[column - begin], bottoms[column - begin] = float(best[0]), float(best[-1] + 1)
+    known = np.flatnonzero(np.isfinite(tops))
+    if len(known) < 5:
+        return None
+    columns = np.arange(end - begin)
+    # A median over five columns drops the nicks that gridlines and outlines leave in an edge and keeps its corners.
+    top, bottom = (median_filter(np.interp(columns, known, edge[known]), 5, mode="nearest") for edge in (tops, bottoms))
+    return begin, top, bottom

@@ -1,0 +1,1 @@
+"""Bar charts: standing, lying, grouped, stacked, with a line over them."""

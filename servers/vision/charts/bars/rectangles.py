@@ -1,0 +1,119 @@
+"""Rectangles of one fill: what bars are made of, parted where touching bars or lines of their colour join them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from servers.vision.charts.picture.colors import Palette, windows_of
+from servers.vision.charts.picture.page import Mask, Page
+from servers.vision.geometry import PixelBox
+
+_RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0.785
+_LEAST_SHORT, _LEAST_LONG = 1.5, 4  # pixels: smaller is a speck
+_BRIDGED_PX = 5
+_BODY_SHARE = 0.7  # of a shape's ink that its bars hold, the rest being lines of their colour
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """An upright rectangle of one colour."""
+
+    fill: int
+    """Index into the palette."""
+    box: PixelBox
+
+
+def find_rectangles(palette: Palette, text: Mask, inked: Mask) -> list[Rect]:
+    """Return the rectangles of every fill; words on them count as covered.
+
+    Args:
+      text: where words stand, bool [h, w].
+      inked: pixels over which gaps of a fill may be bridged, bool [h, w]; all false bridges nothing.
+    """
+    rects: list[Rect] = []
+    for index, place in enumerate(windows_of(palette.labels, len(palette.fills), margin=_BRIDGED_PX)):
+        if place is None:
+            continue
+        top, left = place[0].start, place[1].start
+        labels, covering = palette.labels[place], text[place]
+        mask = (labels == index).astype(np.uint8)
+        # Gridlines that show through or over a bar are bridged; gaps of bare paper part bars.
+        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((_BRIDGED_PX, _BRIDGED_PX), np.uint8))
+        mask = (mask.astype(bool) | (closed.astype(bool) & inked[place] & (labels < 0))).astype(np.uint8)
+        _, component, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+        # A piece of a speck is a speck too.
+        short, long = stats[:, 2:4].min(axis=1), stats[:, 2:4].max(axis=1)
+        large = (stats[:, 4] >= 6) & (short >= _LEAST_SHORT) & (long >= _LEAST_LONG)
+        large[0] = False
+        for part in np.flatnonzero(large):
+            x, y, w, h, area = (int(value) for value in stats[part])
+            window = component[y : y + h, x : x + w] == part
+            covered = int((window | covering[y : y + h, x : x + w]).sum())
+            x, y = x + left, y + top
+            if covered >= _RECTANGULAR * w * h and area >= 0.25 * w * h:
+                rects.append(Rect(index, PixelBox(x, y, x + w, y + h)))
+            else:
+                rects += _without_rules(index, window, x, y) or _skyline(index, window, x, y)
+    return rects
+
+
+def _without_rules(fill: int, window: Mask, x: int, y: int) -> list[Rect]:
+    """Return the bars of a shape that axes, frame or grid of the same colour join: opening cuts thin lines."""
+    if min(window.shape) < 8:
+        return []
+    opened = cv2.morphologyEx(window.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(opened.astype(np.uint8), connectivity=4)
+    boxes = [tuple(int(value) for value in row) for row in stats[1:count]]
+    # Where little is left the shape was a line with markers, not bars.
+    if opened.sum() < _BODY_SHARE * window.sum():
+        return []
+    if len(boxes) < 2 or any(area < _RECTANGULAR * w * h for _, _, w, h, area in boxes):
+        return []
+    return [Rect(fill, PixelBox(x + a, y + b, x + a + w, y + b + h)) for a, b, w, h, _ in boxes]
+
+
+def _skyline(fill: int, window: Mask, x: int, y: int) -> list[Rect]:
+    """Return the bars of a histogram-like shape: touching bars of one fill on a straight baseline."""
+    found: list[Rect] = []
+    h, w = window.shape
+    if min(h, w) < 8:
+        return found
+    for vertical in (True, False):
+        body = window if vertical else window.T
+        length, across = body.shape
+        base = length - 1 if vertical else 0
+        if body[base].mean() < 0.9 and body[base - 1 if vertical else 1].mean() < 0.9:
+            continue
+        heights = body.sum(axis=0).astype(np.int64)
+        edges = [0, *(int(k) + 1 for k in np.flatnonzero(np.abs(np.diff(heights)) > 1)), across]
+        plateaus = [(a, b) for a, b in itertools.pairwise(edges) if b - a >= 3]
+        if len(plateaus) < 2 or sum(b - a for a, b in plateaus) < 0.85 * across or len(plateaus) > across / 4:
+            continue
+        for a, b in plateaus:
+            tall = int(np.median(heights[a:b]))
+            if vertical:
+                found.append(Rect(fill, PixelBox(x + a, y + h - tall, x + b, y + h)))
+            else:
+                found.append(Rect(fill, PixelBox(x, y + a, x + tall, y + b)))
+        break
+    return found
+
+
+def is_lettering(box: PixelBox, text: Mask, text_height: float) -> bool:
+    """Tell whether the rectangle is a piece of a letter: no larger than letters and standing among them."""
+    if max(box.width, box.height) > 1.5 * text_height:
+        return False
+    return float(text[int(box.y_min) : int(box.y_max), int(box.x_min) : int(box.x_max)].mean()) > 0.5
+
+
+def is_sizeable(box: PixelBox, page: Page) -> bool:
+    """Tell whether the box is larger than a speck and smaller than a page's background."""
+    return (
+        min(box.width, box.height) >= _LEAST_SHORT
+        and max(box.width, box.height) >= _LEAST_LONG
+        and box.area < 0.6 * page.width * page.height
+    )

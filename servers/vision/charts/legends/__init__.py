@@ -1,0 +1,1 @@
+"""Legends: which colour, dash or marker has which name."""

@@ -1,0 +1,1 @@
+"""Line charts: strokes traced, named and read at their data."""

@@ -1,0 +1,1 @@
+"""A picture parted into the regions of its charts."""

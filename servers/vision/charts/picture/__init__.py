@@ -1,0 +1,1 @@
+"""A picture prepared for reading: its colours, its runs of text, its bounds."""

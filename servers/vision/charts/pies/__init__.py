@@ -1,0 +1,1 @@
+"""Pies and rings."""
