@@ -13,10 +13,10 @@ from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.caption import describe
 from servers.vision.charts.explained import account
 from servers.vision.charts.reader import examine
+from servers.vision.contest import settle
 from servers.vision.description import describe_image
 from servers.vision.fidelity.confidence import weigh_cells
 from servers.vision.fidelity.judge import judge
-from servers.vision.geometry import box_of
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
 from servers.vision.rescale import rescale
@@ -24,7 +24,7 @@ from servers.vision.skew import find_turn
 from servers.vision.tables.reader import read_tables
 from servers.vision.text import read_words
 
-REVISION = "2"
+REVISION = "3"
 """Changes with every change of rules that may change an answer."""
 # Letters of a larger picture are still well above the height that reads best, and memory stays below 1 GiB.
 _WORKING_PX = 4_000_000
@@ -58,11 +58,11 @@ def read_unjudged(rgb: NDArray[np.uint8]) -> AnalyzeImageResponse:
     charts = examine(work, words)
     for figure in charts.figures:
         account(work, words, figure)
-    tables = read_tables(work, words, [box_of(chart.box) for chart in charts.figures])
+    sure, tables = settle(charts.figures, words, lambda taken: read_tables(work, words, taken))
     answer = AnalyzeImageResponse(
         width_px=width,
         height_px=height,
-        figures=number_figures([*charts.figures, *tables]),
+        figures=number_figures([*sure, *tables]),
         text_blocks=text_blocks(words),
         engine=Engine(name="builtin", revision=REVISION),
     )
