@@ -18,6 +18,8 @@ from servers.vision.geometry import PixelBox
 _LEAST_SPAN = 0.5  # of the plot's width without a break
 _LEAST_SHARE = 0.03  # of the plot's pixels
 _SLOPING = 0.15  # least share of columns in which the edge rises or falls: bars' tops are level
+# A gentle course changes seldom, by a pixel or two at a time; what steps from bar to bar mostly jumps.
+_GENTLY_SLOPING, _GENTLE_PX, _MOSTLY_GENTLE = 0.04, 2.0, 0.8
 _ON_TOP_PX = 4.0
 
 
@@ -50,7 +52,7 @@ def find_areas(palette: Palette, box: PixelBox, fills: Sequence[int], *, hide: M
             continue
         begin, top, bottom = courses
         slope = np.abs(np.diff(top)) + np.abs(np.diff(bottom))
-        if len(top) < _LEAST_SPAN * (x1 - x0) or float(((slope > 0) & (slope < 12)).mean()) < _SLOPING:
+        if len(top) < _LEAST_SPAN * (x1 - x0) or not _is_course(slope):
             continue
         color = palette.fills[fill]
         found.append(
@@ -61,6 +63,14 @@ def find_areas(palette: Palette, box: PixelBox, fills: Sequence[int], *, hide: M
             )
         )
     return sorted(found, key=lambda area: -float(np.mean(area.bottom.y + area.top.y)))
+
+
+def _is_course(slope: NDArray[np.float64]) -> bool:
+    """Tell whether an edge goes up and down as a line does, given by how much it moves from column to column."""
+    if float(((slope > 0) & (slope < 12)).mean()) >= _SLOPING:
+        return True
+    gentle, moving = (slope > 0) & (slope <= _GENTLE_PX), slope > 0
+    return float(gentle.mean()) >= _GENTLY_SLOPING and float(gentle.sum()) >= _MOSTLY_GENTLE * float(moving.sum())
 
 
 def are_stacked(areas: Sequence[Area]) -> bool:
