@@ -42,7 +42,7 @@ async def test_a_program_comes_with_its_digest_and_its_engine(stub):
     reply = await stub.GenerateCode(pb.GenerateCodeRequest(figures=[FIGURE], analysis=total()))
     assert reply.program.sha256 == hashlib.sha256(reply.program.source.encode()).hexdigest()
     assert reply.program.source.startswith('"""Answers from a figure: total?')
-    assert (reply.engine.name, reply.engine.revision) == ("builtin", "1")
+    assert (reply.engine.name, reply.engine.revision) == ("builtin", "2")
 
 
 async def test_the_same_request_gives_the_same_program(stub):
