@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
 from loupe.type.v1 import figure_pb2
+from servers.vision.charts.distributions.boxes import Box, one_a_lane
 from servers.vision.charts.reader import read_charts
 from servers.vision.text import read_words
 from tests.golden.chart_factory import drawn
@@ -67,3 +69,25 @@ def test_flat_lines_that_meet_are_no_box():
     rgb = drawn(paint)
     (figure,) = read_charts(rgb, read_words(rgb))
     assert figure.chart.type == figure_pb2.CHART_TYPE_LINE
+
+
+@pytest.mark.parametrize(("marker", "size"), [("s", 60), ("s", 120), ("o", 120), ("*", 60)])
+def test_points_close_to_each_other_are_no_boxes(marker, size):
+    random = np.random.default_rng(3)
+    x, y = random.uniform(0, 9, 30), random.integers(5, 25, 30)
+
+    def paint(axes: Axes) -> None:
+        axes.scatter(x, y, s=size, c="k", marker=marker)
+        axes.grid(linestyle=":")
+
+    rgb = drawn(paint)
+    assert [figure.chart.type for figure in read_charts(rgb, read_words(rgb))] == [figure_pb2.CHART_TYPE_SCATTER]
+
+
+def test_a_box_in_a_lane_with_a_longer_one_is_no_box_of_its_own():
+    def box(start: float, body: tuple[float, float]) -> Box:
+        return Box((start, start + 20), 0, 0, 0, 0, 0, (), body, (0, 0))
+
+    ordered = [box(0, (10, 60)), box(40, (20, 70)), box(80, (30, 90)), box(120, (30, 90))]
+    assert one_a_lane([ordered[2], box(42, (80, 90)), ordered[0], ordered[3], ordered[1]]) == ordered
+    assert one_a_lane([ordered[0], box(5, (80, 90)), box(10, (95, 99))]) == []

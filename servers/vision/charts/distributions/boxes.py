@@ -23,9 +23,10 @@ _OFF_FILL = 12.0  # colour difference of the line from what it crosses
 _DASH_GAP = 1.0  # letter heights
 _ASIDE = 0.2  # of the width: how far from the middle whiskers and points stand
 _CORNERED = 0.85  # of a body's width: its first and last rows, those of discs, stars and crosses are narrower
-_CORNER_ROWS = 2
+_LEAST_CORNER_ROWS, _CORNER = 2, 0.12  # of a body's length: the edges of a slightly turned one are slanted
 _WHISKER_LENGTH_PX = 3
 _WHISKERED = 0.6  # of the boxes, that have a whisker
+_LINED = 0.5  # of the bodies of one width, that have a line across: two square points that meet look like it
 _SAME_LANE = 0.3  # of a body's width
 _MOST_IN_LANES = 0.3  # of the boxes, that stand beyond another one of their lane
 
@@ -90,11 +91,10 @@ def find_boxes(ink: Mask, lab: Lab, frame: Frame, *, dash_gap_px: float, widest_
     areas = np.array([piece.width * (end - begin) for piece, (begin, end) in bodies])
     support = [areas[np.abs(widths - width) <= max(3.0, _SAME_WIDTH * width)].sum() for width in widths]
     typical = float(widths[int(np.argmax(support))])
+    alike = [(piece, body) for piece, body in bodies if abs(piece.width - typical) <= max(3.0, _SAME_WIDTH * typical)]
     found = []
     whiskers: list[int] = []
-    for piece, (begin, end) in bodies:
-        if abs(piece.width - typical) > max(3.0, _SAME_WIDTH * typical):
-            continue
+    for piece, (begin, end) in alike:
         lines = _lines(colors, piece, begin, end)
         if lines is None:
             continue
@@ -118,10 +118,12 @@ def find_boxes(ink: Mask, lab: Lab, frame: Frame, *, dash_gap_px: float, widest_
                 (round((median + (last if last - median > median - first else first)) / 2), round(piece.center) + 2),
             )
         )
+    if len(found) < _LINED * len(alike):
+        return []
     # Outlined bars have a line across now and then, but no whiskers at both ends.
     if not found or sum(whiskers) < 1.2 * len(found) or sum(map(bool, whiskers)) < _WHISKERED * len(found):
         return []
-    return _one_a_lane(found)
+    return one_a_lane(found)
 
 
 def _is_long(whisker: float | None, edge: int) -> bool:
@@ -129,7 +131,7 @@ def _is_long(whisker: float | None, edge: int) -> bool:
     return whisker is not None and abs(whisker - edge) >= _WHISKER_LENGTH_PX
 
 
-def _one_a_lane(found: Sequence[Box]) -> list[Box]:
+def one_a_lane(found: Sequence[Box]) -> list[Box]:
     """Return the longest box of each lane in order; nothing where many share lanes, as points anywhere do."""
     kept: list[Box] = []
     for box in sorted(found, key=lambda box: box.body[0] - box.body[1]):
@@ -168,7 +170,8 @@ def _body(piece: _Piece) -> tuple[int, int] | None:
     rows = widths[longest]
     if len(longest) < _LEAST_LENGTH or rows.max() < 0.9 * piece.width or float((rows > 0.9 * piece.width).mean()) < 0.3:
         return None
-    if min(rows[:_CORNER_ROWS].max(), rows[-_CORNER_ROWS:].max()) < _CORNERED * piece.width:
+    corner = max(_LEAST_CORNER_ROWS, round(_CORNER * len(rows)))
+    if min(rows[:corner].max(), rows[-corner:].max()) < _CORNERED * piece.width:
         return None
     return piece.along[0] + int(longest[0]), piece.along[0] + int(longest[-1]) + 1
 
