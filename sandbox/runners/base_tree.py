@@ -6,21 +6,19 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from sandbox import bootstrap
 from sandbox.policy import Policy
+from sandbox.runners import guest_code
 from sandbox.runtime import Runtime
 from sandbox.uids import Identity
 
 SETPRIV = "/usr/bin/setpriv"
 _UID_INSIDE = "1000"
-_BOOTSTRAP = ("cell.py", "confinement.py", "guest.py", "library_hooks.py", "zygote.py")
 _START = "import sys; sys.path.insert(0, '/loupe'); from sandbox.bootstrap.zygote import main; main()"
 
 
 def contents(policy: Policy) -> dict[str, bytes]:
     """Return the files that are made for the tree: path to content."""
-    folder = Path(next(iter(bootstrap.__path__)))
-    code = {f"/loupe/sandbox/bootstrap/{name}": (folder / name).read_bytes() for name in _BOOTSTRAP}
+    code = {f"/loupe/sandbox/bootstrap/{name}": content for name, content in guest_code.files().items()}
     # Each cell mounts its program over the empty one.
     return code | {"/loupe/program.py": b""} | {path: text.encode() for path, text in policy.filesystem.files.items()}
 

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits, OutputChunk
-from sandbox import bootstrap, seccomp
+from sandbox import seccomp
 from sandbox.cgroups import Group, Hierarchy
 from sandbox.lifetimes import to_the_end
 from sandbox.limits import KIB, MIB
 from sandbox.policy import Policy
+from sandbox.runners import guest_code
 from sandbox.runners.base import Ending, InputFile, Program, SandboxBroken
 from sandbox.runners.ending import ending_of
 from sandbox.runners.piped_process import PipedProcess
@@ -34,7 +35,6 @@ from servers.kit.errors import NotReady
 
 INSTALL = "install it (Debian: apt-get install runsc)"
 _START = "import sys; sys.path.insert(0, '/loupe'); from sandbox.bootstrap.gvisor_init import main; main()"
-_BOOTSTRAP = ("confinement.py", "guest.py", "gvisor_init.py", "library_hooks.py")
 _SYSTEM_FOLDERS = ("bin", "dev", "etc", "lib", "lib64", "proc", "sys", "usr")
 _FOLDERS = (*_SYSTEM_FOLDERS, "box", "loupe", "runtime", "tmp", "work")
 # What gVisor itself takes of the group's limits: with the ptrace platform each thread inside is a process outside, and
@@ -103,9 +103,8 @@ class Runsc:
             (folder / "rootfs" / name).mkdir(parents=True)
         code = folder / "loupe" / "sandbox" / "bootstrap"
         code.mkdir(parents=True)
-        source = Path(next(iter(bootstrap.__path__)))
-        for name in _BOOTSTRAP:
-            shutil.copyfile(source / name, code / name)
+        for name, content in guest_code.files().items():
+            (code / name).write_bytes(content)
         (folder / "loupe" / "program.py").write_bytes(program.source)
         (folder / "loupe" / "order.json").write_text(json.dumps(self._order(program)))
         offset = 0
@@ -276,7 +275,9 @@ def _enforced_by(hierarchy: Hierarchy | None) -> dict[LimitKind.ValueType, str]:
 
 
 def _content(path: Path) -> bytes:
+    """Return the start of a file that a program may have filled."""
     try:
-        return path.read_bytes()[:65536]
+        with path.open("rb") as file:
+            return file.read(guest_code.MOST_REPORT_BYTES)
     except OSError:
         return b""
