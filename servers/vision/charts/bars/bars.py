@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from servers.vision.charts.axes.calibration import Floats
 from servers.vision.charts.bars.frame import Frame
-from servers.vision.charts.bars.rectangles import Rect, find_rectangles, is_lettering, is_sizeable
+from servers.vision.charts.bars.rectangles import Rect, find_rectangles, is_lettering, is_sizeable, rule_fills
 from servers.vision.charts.picture.bounds import MOST_RECTANGLES
 from servers.vision.charts.picture.colors import FROM_PAPER, Palette, distance_from
 from servers.vision.charts.picture.page import Lab, Mask, Page
 from servers.vision.geometry import PixelBox, union
 
 _THICKNESS_SPREAD = 0.12  # bars of one chart differ in thickness by rounding only; 12 % is 1 px of 8
-_BASELINE_PX = 2.5
+# Where bars end on both sides of a line drawn at zero they are as far apart as it is wide.
+_BASELINE_PX, _BASELINE = 2.5, 0.2  # at least, and in letter heights
 _SEPARATOR_PX = 2.5
+_EDGE_ROWS = 2
 _LEAST_SHARE_OF_INK = 0.35  # of all filled pixels; where bars hold less, the chart is of another kind
 # Of the ink of the bars' own colours around them. Measured 2026-11-21: 60 bar charts 0.94 and more, 130 drawings of
 # lines and points that had passed for bars 0.67 and less.
@@ -76,13 +78,15 @@ def find_bars(
       named: fills of the legend, which bars may have even where labels hide nearly all of them.
     """
     text = page.text_mask()
+    rules = rule_fills(page, palette)
     inked = distance_from(page, palette.papers) >= FROM_PAPER
     best: list[tuple[float, BarChart] | None] = []
     for bridged in (inked, np.zeros_like(inked)):
         rects = [
             rect
             for rect in find_rectangles(palette, text, bridged)
-            if not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
+            if rect.fill not in rules
+            and not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
             and is_sizeable(rect.box, page)
             and not is_lettering(rect.box, text, page.text_height)
         ]
@@ -130,7 +134,7 @@ def _layout(
     alike = [
         rect for rect, t in zip(rects, thick, strict=True) if abs(t - typical) <= max(1.5, _THICKNESS_SPREAD * typical)
     ]
-    baseline, standing = _baseline(alike, frame)
+    baseline, standing = _baseline(alike, frame, max(_BASELINE_PX, _BASELINE * page.text_height))
     chained = set(_chained(alike, standing, frame))
     members = [rect for rect in alike if rect in chained]
     if not members or (len(members) == 1 and members[0].box.area < 0.02 * page.width * page.height):
@@ -155,25 +159,26 @@ def _layout(
     return score, BarChart(frame, tuple(bars), tuple(lanes), baseline if len(standing) >= 2 or len(bars) == 1 else None)
 
 
-def _baseline(rects: Sequence[Rect], frame: Frame) -> tuple[float, list[Rect]]:
+def _baseline(rects: Sequence[Rect], frame: Frame, within_px: float) -> tuple[float, list[Rect]]:
     """Return the coordinate along which most lanes have an edge, and the bars there.
 
-    Of several that serve as many lanes the lowest counts: stacks of equal parts share more edges than their foot.
+    Of several that serve as many lanes the lowest counts: stacks of equal parts share more edges than their foot. Where
+    bars stand on both sides of a line it is the line's middle.
     """
     lanes = _lanes(rects, frame)
     home = np.array([_lane_of(frame.across(rect.box), lanes) for rect in rects])
     ends = np.array([frame.along(rect.box) for rect in rects])
-    best: tuple[tuple[int, float], list[Rect]] | None = None
+    best: tuple[tuple[int, float], list[int]] | None = None
     for edge in sorted({edge for rect in rects for edge in frame.along(rect.box)}):
-        touching = np.flatnonzero(np.abs(ends - edge).min(axis=1) <= _BASELINE_PX)
+        touching = np.flatnonzero(np.abs(ends - edge).min(axis=1) <= within_px)
         key = (len(np.unique(home[touching])), -frame.growth * edge)
         if best is None or key > best[0]:
-            best = (key, [rects[index] for index in touching.tolist()])
+            best = (key, touching.tolist())
     if best is None:
         return 0.0, []
     edge = -frame.growth * best[0][1]
-    near = [e for rect in best[1] for e in frame.along(rect.box) if abs(e - edge) <= _BASELINE_PX]
-    return float(np.median(near)), best[1]
+    sides = [[e for e in ends[best[1], side] if abs(e - edge) <= within_px] for side in (0, 1)]
+    return float(np.mean([np.median(side) for side in sides if side])), [rects[index] for index in best[1]]
 
 
 def _overlaps(across: tuple[float, float], lane: tuple[float, float]) -> bool:
@@ -292,6 +297,7 @@ def _bridge(row_fill: NDArray[np.int64], paper: Floats, text_height: float) -> N
     No stack holds a fill twice with another between, so whatever stands in a gap as low as a label is not a bar.
     """
     out = row_fill.copy()
+    _clear_edges(out)
     fills, counts = np.unique(out[out >= 0], return_counts=True)
     for fill in fills[np.argsort(-counts)]:
         for left, right in itertools.pairwise(np.flatnonzero(out == fill)):
@@ -300,6 +306,16 @@ def _bridge(row_fill: NDArray[np.int64], paper: Floats, text_height: float) -> N
             if 0 < gap <= 1.8 * text_height or (gap <= 2.5 * text_height and not bare):
                 out[left + 1 : right] = fill
     return out
+
+
+def _clear_edges(row_fill: NDArray[np.int64]) -> None:
+    """Take away rows between two other fills whose colour is but the mixture of theirs, in place."""
+    cuts = [0, *(int(k) + 1 for k in np.flatnonzero(np.diff(row_fill))), len(row_fill)]
+    for before, (a, b), after in zip(cuts, itertools.pairwise(cuts[1:]), cuts[3:], strict=False):
+        if b - a <= _EDGE_ROWS and b < len(row_fill) and a - before > _EDGE_ROWS and after - b > _EDGE_ROWS:
+            below, above = row_fill[a - 1], row_fill[b]
+            if below >= 0 and above >= 0 and below != above and row_fill[a] >= 0:
+                row_fill[a:b] = -1
 
 
 def _runs(row_fill: NDArray[np.int64]) -> list[tuple[int, int, int]]:

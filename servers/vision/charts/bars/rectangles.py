@@ -15,6 +15,8 @@ from servers.vision.geometry import PixelBox
 _RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0.785
 _LEAST_SHORT, _LEAST_LONG = 1.5, 4  # pixels: smaller is a speck
 _BRIDGED_PX = 5
+_RULE, _RULE_BODY = 0.2, 0.1  # letter heights that a line is wide; share of a grey that crossings make wider
+_GREY = 12.0  # chroma
 _BODY_SHARE = 0.7  # of a shape's ink that its bars hold, the rest being lines of their colour
 
 
@@ -59,6 +61,20 @@ def find_rectangles(palette: Palette, text: Mask, inked: Mask) -> list[Rect]:
             else:
                 rects += _without_rules(index, window, x, y) or _skyline(index, window, x, y)
     return rects
+
+
+def rule_fills(page: Page, palette: Palette) -> frozenset[int]:
+    """Return the greys that are nowhere wider than a line: of grid, axes and frames, which bars cut into pieces."""
+    side = max(3, int(np.ceil(_RULE * page.text_height)) + 1)
+    kernel = np.ones((side, side), np.uint8)
+    found = []
+    for index, place in enumerate(windows_of(palette.labels, len(palette.fills), margin=0)):
+        if place is None or float(np.hypot(*palette.fills[index].lab[1:])) > _GREY:
+            continue
+        mask = (palette.labels[place] == index).astype(np.uint8)
+        if float(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel).sum()) < _RULE_BODY * float(mask.sum()):
+            found.append(index)
+    return frozenset(found)
 
 
 def _without_rules(fill: int, window: Mask, x: int, y: int) -> list[Rect]:

@@ -21,7 +21,12 @@ PIXEL_OF_FILL = 14.0
 # Panels seen: ggplot #E5E5E5, seaborn #EAEAF2, OECD #DEEAF5, Excel #C0C0C0; marks are stronger.
 _PANEL_LIGHTNESS = 28.0
 _PANEL_CHROMA = 15.0
+_LEAST_PIECE = 0.004  # of the image: of a panel cut into pieces
+_WELL_COVERED = 0.3  # of what its fullest row or column has
+_MOST_PAPER, _LEAST_COVERED = 0.01, 0.6  # of the box around a panel's pieces
 _LEAST_SHARE = 1.5e-4  # of the image: below, it is specks
+# JPEG spreads a fill over shades: a rare one all around or within a frequent one is its noise.
+_NOISE_SHARE, _NOISE_REACH_PX, _NOISE_BESIDE = 0.2, 2, 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ def find_palette(page: Page) -> Palette:
     away = distance_from(page, papers)
     candidates = flat & (away > FROM_PAPER)
     centres = _cluster(page, candidates, least=max(12.0, _LEAST_SHARE * flat.size))
+    centres = _without_noise(page, candidates, centres)
     if not centres:
         return Palette((), np.full(flat.shape, -1, np.int16), papers, flat)
     if len(centres) > MOST_FILLS:
@@ -96,23 +102,53 @@ def find_panels(page: Page, flat: Mask) -> list[NDArray[np.float32]]:
         # Close over gridlines, then open: edges of dark letters share the panel's grey and would stretch its box.
         near = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)).astype(np.uint8)
         near = cv2.morphologyEx(near, cv2.MORPH_OPEN, np.ones((11, 11), np.uint8)).astype(np.uint8)
-        count, component, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=4)
-        if count < 2:
-            continue
-        largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-        x, y, w, h = (int(value) for value in stats[largest, :4])
-        if w < 0.45 * page.width or h < 0.33 * page.height:
-            continue
-        inset = 4
-        corners = [
-            (y + inset, x + inset),
-            (y + inset, x + w - 1 - inset),
-            (y + h - 1 - inset, x + inset),
-            (y + h - 1 - inset, x + w - 1 - inset),
-        ]
-        if sum(bool(component[row, column] == largest) for row, column in corners) >= 3:
+        if _is_panel(page, near):
             panels.append(lab)
     return panels
+
+
+def _is_panel(page: Page, near: NDArray[np.uint8]) -> bool:
+    """Tell whether an area has a panel's shape, whole or cut into pieces by lines that cross it, without paper within.
+
+    Args:
+      near: uint8 [h, w], 1 on the area.
+    """
+    count, component, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=4)
+    if count < 2:
+        return False
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    if _fills_corners(page, component == largest):
+        return True
+    sizeable = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > _LEAST_PIECE * near.size)
+    pieces = np.isin(component, sizeable)
+    if len(sizeable) < 2 or not _fills_corners(page, pieces):
+        return False
+    rows, columns = _extent(pieces, 1), _extent(pieces, 0)
+    # Between bars the paper shows; between the pieces of a panel there are only lines.
+    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    side = max(7, round(0.7 * page.text_height))
+    paper = (np.linalg.norm(page.lab[window] - page.background, axis=2) < 2.0).astype(np.uint8)
+    paper = cv2.morphologyEx(paper, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)).astype(np.uint8)
+    return float(paper.mean()) < _MOST_PAPER and float(pieces[window].mean()) > _LEAST_COVERED
+
+
+def _fills_corners(page: Page, area: Mask) -> bool:
+    """Tell whether an area is wide and high and fills three corners of its box."""
+    rows, columns = _extent(area, 1), _extent(area, 0)
+    if not len(rows):
+        return False
+    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+    if right + 1 - left < 0.45 * page.width or bottom + 1 - top < 0.33 * page.height:
+        return False
+    inset = 4
+    corners = [(y, x) for y in (top + inset, bottom - inset) for x in (left + inset, right - inset)]
+    return sum(bool(area[y, x]) for y, x in corners) >= 3
+
+
+def _extent(area: Mask, axis: int) -> NDArray[np.int64]:
+    """Return the rows (axis 1) or columns (axis 0) that an area covers well: letters may stretch it by a few."""
+    share = area.mean(axis=axis)
+    return np.flatnonzero((share > 0) & (share >= _WELL_COVERED * share.max()))
 
 
 def distance_from(page: Page, colors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -176,6 +212,30 @@ def _cluster(page: Page, mask: Mask, *, least: float) -> list[tuple[NDArray[np.f
         else:
             centres.append((color, int(counts[key])))
     return [(centre, count) for centre, count in centres if count >= least]
+
+
+def _without_noise(
+    page: Page, mask: Mask, centres: list[tuple[NDArray[np.float32], int]]
+) -> list[tuple[NDArray[np.float32], int]]:
+    """Return the centres without shades that compression makes of a more frequent colour near by."""
+    stack = np.stack([centre for centre, _ in centres]) if centres else np.empty((0, 3), np.float32)
+    rivals = [
+        (index, other)
+        for index, (centre, count) in enumerate(centres)
+        for other, (home, more) in enumerate(centres)
+        if count < _NOISE_SHARE * more and float(np.linalg.norm(centre - home)) < PIXEL_OF_FILL
+    ]
+    if not rivals:
+        return centres
+    owner = np.where(mask, nearest_color(page, stack, limit=PIXEL_OF_FILL), -1)
+    kernel = np.ones((2 * _NOISE_REACH_PX + 1,) * 2, np.uint8)
+    noise = set()
+    for index, home in rivals:
+        own = owner == index
+        reach = cv2.dilate((owner == home).astype(np.uint8), kernel).astype(bool)
+        if own.any() and float(reach[own].mean()) >= _NOISE_BESIDE:
+            noise.add(index)
+    return [item for index, item in enumerate(centres) if index not in noise]
 
 
 def _rgb_of(page: Page, mask: Mask, preferred: Mask) -> tuple[int, int, int]:
