@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -11,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from servers.vision.charts.bars.bars import BarChart
 from servers.vision.charts.picture.colors import Palette
 from servers.vision.charts.picture.page import Page, TextRun, group_words, quantity
+from servers.vision.charts.picture.percent_signs import percent_reader
 from servers.vision.geometry import PixelBox
 
 _LEAST_SHARE = 0.3  # of the bars that carry a number, for the rest to be searched for theirs
@@ -39,17 +41,25 @@ def printed_values(
     """
     # A run may join a number with its neighbour's; words are regrouped without what is taken.
     words = [word for run in page.runs for word in run.words if not any(box.overlap(word.box) > 0.5 for box in taken)]
-    runs = [(run, read) for run in group_words(words) if (read := quantity(run.text)) is not None]
+    runs = [(run, read) for run in _with_percent_signs(group_words(words)) if (read := quantity(run.text)) is not None]
     found = _inside(page, chart, runs) if chart.stacked else _at_ends(page, chart, runs)
     if chart.stacked:
-        return found | _read_inside(page, chart, palette, found, rereads=_MOST_REREADS)
-    if len(found) >= max(1, _LEAST_SHARE * len(chart.bars)) and len(found) < len(chart.bars):
+        found |= _read_inside(page, chart, palette, found, rereads=_MOST_REREADS)
+    elif max(1, _LEAST_SHARE * len(chart.bars)) <= len(found) < len(chart.bars):
         found |= _read_at_ends(page, chart, found)
-    if not found:
+    elif not found:
         inside = _read_inside(page, chart, palette, found, rereads=_MOST_REREADS)
-        if len(inside) * 2 >= len(chart.bars):
-            found |= inside
-    return found
+        found = inside if len(inside) * 2 >= len(chart.bars) else {}
+    restore = percent_reader([value.text for value in found.values()])
+    if restore is None:
+        return found
+    return {index: _printed(restore(v.text), v.box, reread=v.reread) or v for index, v in found.items()}
+
+
+def _with_percent_signs(runs: Sequence[TextRun]) -> list[TextRun]:
+    """Return the runs with the percent signs restored that recognition took for digits, where most numbers have one."""
+    restore = percent_reader([run.text for run in runs])
+    return list(runs) if restore is None else [replace(run, text=restore(run.text)) for run in runs]
 
 
 def _at_ends(page: Page, chart: BarChart, runs: Sequence[tuple[TextRun, object]]) -> dict[int, PrintedValue]:
@@ -104,7 +114,8 @@ def _pick(cost: np.ndarray, runs: Sequence[tuple[TextRun, object]]) -> dict[int,
 
 
 def _printed(text: str, box: PixelBox, *, reread: bool) -> PrintedValue | None:
-    read = quantity(text)
+    # No value begins with two digits of which the first is zero: its point was lost in small print.
+    read = quantity(re.sub(r"^([-−–]?\D?0)(?=\d)", r"\1.", text.strip()))
     return PrintedValue(text.strip(), read.number, read.unit, box, reread) if read is not None else None
 
 
