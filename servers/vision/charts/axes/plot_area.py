@@ -17,6 +17,8 @@ _FRAME_SHARE = 0.8  # the same for strong lines, such as a frame
 _STRONG = 35.0
 _ROW_REACH = 0.4  # of the plot's width
 _RULE_CHROMA = 14.0
+_BEYOND_PX = 12.0  # level gridlines go on for longer than a tick mark
+_THICKEST_RULE = 0.25  # letter heights, antialiased edges counted
 _VISIBLE = 3.0  # colour difference at which a light grid is still seen
 
 
@@ -131,6 +133,7 @@ def find_rules(page: Page, palette: Palette, box: PixelBox) -> Mask:
         return mask
     window = grey[y0:y1, x0:x1]
     strong = (away > _STRONG)[y0:y1, x0:x1] & window
+    thickest = max(4, round(_THICKEST_RULE * page.text_height))
     for axis in (1, 0):
         # Steps of a line chart run straight too, but not across the whole plot as strong rules do.
         share = np.where(
@@ -139,15 +142,46 @@ def find_rules(page: Page, palette: Palette, box: PixelBox) -> Mask:
             window.mean(axis=axis),
         )
         rows = share >= _RULE_SHARE
-        # A broad grey area (bars, a panel) is no rule: rules are at most three pixels and their antialiased edge.
+        # A broad grey area (bars, a panel) is no rule: rules are thin beside letters.
         index = np.flatnonzero(rows)
         for group in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1) if len(index) else []:
-            if len(group) <= 4:
+            if len(group) <= thickest:
                 if axis == 1:
                     mask[y0 + group[0] : y0 + group[-1] + 1, x0:x1] = True
                 else:
                     mask[y0:y1, x0 + group[0] : x0 + group[-1] + 1] = True
+    _add_corners(mask[y0:y1, x0:x1], strong, thickest)
     return mask & grey
+
+
+def _add_corners(mask: Mask, strong: Mask, thickest: int) -> None:
+    """Add the strong straight lines that meet at an end of both: axes and frames of a plot smaller than the box.
+
+    Args:
+      mask: bool [h, w], changed.
+    """
+    level, upright = _long_runs(strong, thickest), _long_runs(strong.T, thickest)
+    for top, bottom, begin, end in level:
+        for left, right, first, last in upright:
+            near_side = min(abs(begin - left), abs(end - right)) <= thickest
+            near_foot = min(abs(first - top), abs(last - bottom)) <= thickest
+            if near_side and near_foot:
+                mask[top:bottom, begin:end] = True
+                mask[first:last, left:right] = True
+
+
+def _long_runs(strong: Mask, thickest: int) -> list[tuple[int, int, int, int]]:
+    """Return the thin groups of rows in which one unbroken run is long: (top, bottom, begin, end)."""
+    index = np.flatnonzero(strong.mean(axis=1) >= _RULE_SHARE)
+    found = []
+    for group in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1) if len(index) else []:
+        row = strong[group].any(axis=0)
+        edges = np.flatnonzero(np.diff(np.r_[False, row, False].astype(np.int8)))
+        begin, end = max(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True), key=lambda run: run[1] - run[0])
+        if len(group) <= thickest and end - begin >= _RULE_SHARE * strong.shape[1]:
+            # A line's antialiased edge is weaker.
+            found.append((max(0, int(group[0]) - 1), int(group[-1]) + 2, begin, end))
+    return found
 
 
 def _to_rules(box: PixelBox, rules: Mask, foot: tuple[float, float] | None) -> PixelBox:
@@ -163,9 +197,13 @@ def _to_rules(box: PixelBox, rules: Mask, foot: tuple[float, float] | None) -> P
     columns = np.flatnonzero(window.mean(axis=0) > _RULE_SHARE)
     rows = np.flatnonzero(window.mean(axis=1) > _RULE_SHARE)
     left, top, right, bottom = box.x_min, box.y_min, box.x_max, box.y_max
-    if len(columns) and columns[0] < 0.2 * (x1 - x0):
+    is_parted = len(rows) > 0 and rows[-1] - rows[0] > _BEYOND_PX
+    crossed = np.flatnonzero(window[rows].mean(axis=0) > 0.5) if is_parted else np.zeros(0, dtype=np.int64)
+    is_crossed = len(crossed) > 0 and crossed[-1] - crossed[0] > _RULE_SHARE * (x1 - x0)
+    # The outermost upright gridlines are no bounds where level ones go on beyond them.
+    if len(columns) and columns[0] < 0.2 * (x1 - x0) and not (is_crossed and crossed[0] < columns[0] - _BEYOND_PX):
         left = float(x0 + columns[0])
-    if len(columns) and columns[-1] > 0.8 * (x1 - x0):
+    if len(columns) and columns[-1] > 0.8 * (x1 - x0) and not (is_crossed and crossed[-1] > columns[-1] + _BEYOND_PX):
         right = float(x0 + columns[-1] + 1)
     # The lowest tick's own gridline is not the foot where the plot goes on below it.
     feet = [int(row) for row in rows if foot is not None and foot[0] + 4 < y0 + row <= foot[1]]
@@ -173,10 +211,8 @@ def _to_rules(box: PixelBox, rules: Mask, foot: tuple[float, float] | None) -> P
         bottom = float(y0 + feet[-1] + 1)
     elif foot is None and len(rows) and rows[-1] > 0.8 * (y1 - y0):
         bottom = float(y0 + rows[-1] + 1)
-    if len(rows) >= 2:
-        crossed = np.flatnonzero(window[rows].mean(axis=0) > 0.5)
-        if len(crossed) and crossed[-1] - crossed[0] > _RULE_SHARE * (x1 - x0):
-            left, right = max(left, float(x0 + crossed[0])), min(right, float(x0 + crossed[-1] + 1))
+    if is_crossed:
+        left, right = max(left, float(x0 + crossed[0])), min(right, float(x0 + crossed[-1] + 1))
     return PixelBox(left, top, right, bottom)
 
 

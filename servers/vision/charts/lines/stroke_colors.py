@@ -27,11 +27,13 @@ _LEAST_PURER = 1.15  # of the pixels in the colour itself
 _OFF_CORE = 7.0
 _DEEP, _DEEPEST = 1.35, 2.6
 _OFF_MIX = 16.0  # how far an antialiased pixel may lie off the straight mix of line and paper
+_OFF_BLUR = 20.0  # the same for what JPEG makes of its flanks
 _LEAST_SPAN = 0.18  # of the plot's width that a line covers
 _MOST_LINES = 14
 _BROAD = 1.3  # letter heights: no line is as thick, no error band as thin
 _BROAD_SHARE = 0.01  # of the plot
 _SAME_BROAD = 8.0
+_BESIDE_MIX, _BESIDE_BLUR = 0.6, 0.75  # share of a flank's pixels that have the line next to them
 _LETTERING = 0.6  # share of a piece of ink in words from which it is a letter
 
 
@@ -213,17 +215,31 @@ def _is_beside(color: Color, other: Color, inks: Inks, core: Mask) -> bool:
 
 
 def _is_flank(color: Color, colors: Sequence[Color], inks: Inks, paper: NDArray[np.floating]) -> bool:
-    """Tell whether a colour is the antialiased flank of a stronger line: a mix of it with the paper, and beside it."""
-    mixed = [other for other in colors if other is not color and is_mix(color, other, paper)]
+    """Tell whether a colour is the flank of a stronger line: a mix of it with the paper, and beside it.
+
+    JPEG keeps colour more coarsely than light: its flanks are as dark as the line and paler in hue only.
+    """
+    mixed = [
+        (other, _BESIDE_MIX if is_mix(color, other, paper) else _BESIDE_BLUR)
+        for other in colors
+        if other is not color and (is_mix(color, other, paper) or _is_blur(color, other, paper))
+    ]
     if not mixed:
         return False
     here = (inks.distance_to(color) < SAME_LINE * 0.7)[inks.owner]
-    for other in mixed:
+    for other, least in mixed:
         strong = (inks.distance_to(other) < SAME_LINE).astype(np.uint8)[inks.owner]
         beside = cv2.dilate(strong, np.ones((5, 5), np.uint8)).astype(bool)
-        if float(beside[here].mean()) > 0.6:
+        if float(beside[here].mean()) > least:
             return True
     return False
+
+
+def _is_blur(color: Color, other: Color, paper: NDArray[np.floating]) -> bool:
+    """Tell whether a colour lies about on the way from the paper to another one, and not beyond it."""
+    span = other - paper
+    t = float((color - paper) @ span) / max(float(span @ span), 1e-6)
+    return 0.1 < t < 1.0 and float(np.linalg.norm(color - paper - t * span)) < _OFF_BLUR
 
 
 def _broad_colors(page: Page, palette: Palette, window: tuple[slice, slice]) -> list[Color]:
