@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loupe.type.v1 import figure_pb2
-from tests.specimens.items import ReadItem, join_headers
+from tests.specimens.items import NO_VALUE, ReadItem, join_headers
 from tests.specimens.outcome import ValueScore, is_right, relative_error
 from tests.specimens.similarity import assign, harmonic, key_distance, tidy, value_distance
 from tests.specimens.truth import BOX_SERIES, OUTLIER, TABLE, TrueFigure, TrueTable
-
-_NO_VALUE = frozenset(("", "-", "na", "n/a", "nan", "none", "..", "...", "*"))
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def _cells(table: TrueTable) -> list[TrueItem]:
             span=0.0,
         )
         for cell in table.cells
-        if cell.row >= heads and cell.column >= sides and tidy(cell.text) not in _NO_VALUE
+        if cell.row >= heads and cell.column >= sides and tidy(cell.text) not in NO_VALUE
     ]
 
 

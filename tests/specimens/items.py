@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from loupe.type.v1 import figure_pb2
+from tests.specimens.similarity import tidy
+
+NO_VALUE = frozenset(("", "-", "na", "n/a", "nan", "none", "..", "...", "*"))
+"""What a cell without a value holds."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def _cells(figure: figure_pb2.Figure) -> list[ReadItem]:
     heads, sides = max(1, table.header_row_count), max(1, table.header_column_count)
     items = []
     for cell in table.cells:
-        if cell.row < heads or cell.column < sides or not cell.value.printed.strip():
+        if cell.row < heads or cell.column < sides or tidy(cell.value.printed) in NO_VALUE:
             continue
         value = cell.value
         items.append(

@@ -17,7 +17,7 @@ from servers.vision.tables.grid import Grid, GridCell
 
 _MOST_CELLS, _MOST_ROWS, _MOST_COLUMNS = 2000, 1000, 200  # of the contract
 _MOST_LETTERS = 2000
-_WORDS = 0.5  # of a column's filled cells that are no number, in a column that names rows
+_WORDS = 0.5  # of a column's filled cells that are no data, in a column that names rows
 _MOST_LABEL_COLUMNS = 2
 
 
@@ -77,15 +77,20 @@ def _message(cell: GridCell, rows: int, columns: int, head_rows: int, head_colum
 
 
 def _label_columns(grid: Grid, head_rows: int) -> int:
-    """Return how many leading columns hold mostly words, with at least one column of numbers after them."""
-    numeric = []
+    """Return how many leading columns hold mostly words, with at least one column of data after them."""
+    measured = []
     for column in range(grid.column_count):
         cells = [
             cell for cell in grid.filled()
             if cell.row >= head_rows and cell.column == column and cell.column_span == 1
         ]  # fmt: skip
-        numbers = sum(parse_number(cell.text) is not None for cell in cells)
-        if cells and numbers >= _WORDS * len(cells):
-            numeric.append(column)
+        # Ranges of ages and dates name rows; a mean with its deviation does not.
+        data = sum(_is_data(cell) if column else parse_number(cell.text) is not None for cell in cells)
+        if cells and data >= _WORDS * len(cells):
+            measured.append(column)
     # Years and codes name rows too, but only words say so for sure.
-    return min(numeric[0], _MOST_LABEL_COLUMNS) if numeric else 1
+    return min(measured[0], _MOST_LABEL_COLUMNS) if measured else 1
+
+
+def _is_data(cell: GridCell) -> bool:
+    return parse_number(cell.text) is not None or any(piece.is_data for piece in cell.pieces)
