@@ -34,5 +34,6 @@ class CriticServicer(critic_service_pb2_grpc.CriticServiceServicer):
             job_id=request.job_id,
             step=request.step,
             attempt=request.attempt,
+            needs_approval=request.needs_approval,
         )
         return critic_pb2.AuthorizeRunResponse(verdict=verdict, token=self._sign(claims))

@@ -11,10 +11,13 @@ from servers.kit import config, serve
 from servers.kit.database import open_database
 from servers.kit.mesh import Mesh
 from servers.orchestrator.bundle import Bundler
+from servers.orchestrator.coding import Coding
 from servers.orchestrator.config import Settings
+from servers.orchestrator.control import Control
 from servers.orchestrator.journal import Journal
 from servers.orchestrator.loop import Loop
 from servers.orchestrator.peers import Peers
+from servers.orchestrator.record import Record
 from servers.orchestrator.servicer import OrchestratorServicer
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
@@ -34,14 +37,15 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
             "max_repairs": settings.max_repairs,
             "max_artifact_mib": settings.max_artifact_mib,
         }
-        loop = Loop(
-            journal,
+        record = Record(journal)
+        bundler = Bundler(peers.files, peers.sandbox, job_limits=job_limits)
+        coding = Coding(
+            record,
             peers,
-            Bundler(peers.files, peers.sandbox, job_limits=job_limits),
-            max_steps=settings.max_steps,
-            max_repairs=settings.max_repairs,
+            settings.keys.private("orchestrator"),
             max_artifact_bytes=settings.max_artifact_mib * 2**20,
         )
+        loop = Loop(record, peers, coding, bundler, max_steps=settings.max_steps, max_repairs=settings.max_repairs)
         workers = Workers(
             journal,
             loop,
@@ -51,7 +55,8 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         )
         try:
             await workers.recover()
-            servicer = OrchestratorServicer(journal, workers, tails, peers, heartbeat_s=settings.heartbeat_s)
+            control = Control(journal, workers)
+            servicer = OrchestratorServicer(journal, workers, control, tails, peers, heartbeat_s=settings.heartbeat_s)
             yield serve.Registration(add_OrchestratorServiceServicer_to_server, servicer)
         finally:
             await workers.close()

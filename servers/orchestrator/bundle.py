@@ -45,16 +45,10 @@ class Bundler:
 
     async def assemble(self, view: JobView, answer: Answer, overlay: FileRef) -> Bundle:
         """Return the bundle of a job whose code has run and whose answer is traced."""
-        run, code = view.run, view.code
-        assert run is not None and code is not None  # an answer comes from code that ran
+        run = view.run
+        assert run is not None  # an answer comes from code that ran
         made = {artifact.name: artifact.file for artifact in run.artifacts}
-        data_csv = (await self._files.read(made["data.csv"])).decode()
-        written = {
-            "chart.json": wire_json.to_document(view.figures),
-            "analysis.py": code.source,
-            "report.md": report(view, answer, data_csv),
-            "analysis.ipynb": notebook(view.goal.question, code.source),
-        }
+        written = contents(view, answer, (await self._files.read(made["data.csv"])).decode())
         files = {name: made[name] for name in CODE_OUTPUTS} | {"overlay.png": overlay}
         files |= await self._store_all(view, written)
         digest = bundle_digest({name: ref.sha256 for name, ref in files.items()})
@@ -79,6 +73,17 @@ class Bundler:
         return await self._files.write(text.encode(), name, request_id=request_id)
 
 
+def contents(view: JobView, answer: Answer, data_csv: str) -> dict[str, str]:
+    """Return the files of a bundle that the log alone makes, by name; `data_csv` is shown in one of them."""
+    assert view.code is not None  # an answer comes from code that ran
+    return {
+        "chart.json": wire_json.to_document(view.figures),
+        "analysis.py": view.code.source,
+        "report.md": report(view, answer, data_csv),
+        "analysis.ipynb": notebook(view.goal.question, view.code.source),
+    }
+
+
 def bundle_digest(sha256_by_name: Mapping[str, str]) -> str:
     """Return the digest over names and digests of all files but the manifest: equal bundles have equal digests."""
     lines = "".join(f"{sha256_by_name[name]}  {name}\n" for name in sorted(sha256_by_name) if name != "manifest.json")
@@ -99,7 +104,7 @@ def _limits(capabilities: GetCapabilitiesResponse) -> dict[str, Any]:
 def _manifest(view: JobView, files: Mapping[str, FileRef], digest: str, limits: Mapping[str, Any]) -> dict[str, Any]:
     run, code, verdict = view.run, view.code, view.verdict
     assert run is not None and code is not None and verdict is not None
-    vision, reasoning = view.vision_engine, view.reasoning_engine
+    vision, reasoning, approval = view.vision_engine, view.reasoning_engine, view.approval_of(code.code_sha256)
     result = wire_json.to_object(run.result)
     made_time = Timestamp()
     made_time.GetCurrentTime()
@@ -116,11 +121,12 @@ def _manifest(view: JobView, files: Mapping[str, FileRef], digest: str, limits: 
         "engines": {
             "vision": wire_json.to_object(vision) if vision else None,
             "reasoning": wire_json.to_object(reasoning) if reasoning else None,
-            "codegen": wire_json.to_object(code.engine),
+            "codegen": wire_json.to_object(code.engine) if code.HasField("engine") else None,
         },
         # The builtin engines ask no model, so there is no prompt to name.
         "prompts": [],
         "critic": {"policy_version": verdict.policy_version, "code_sha256": verdict.code_sha256},
+        "approval": wire_json.to_object(approval) if approval else None,
         "sandbox": {
             "runner": run.result.runner,
             "runtime_digest": run.result.runtime_digest,

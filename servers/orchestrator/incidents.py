@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loupe.orchestrator.v1.incident_pb2 import Incident, IncidentKind, Remedy, RemedyKind
-from loupe.reasoning.v1.reasoning_pb2 import Action
+from loupe.reasoning.v1.reasoning_pb2 import Action, ApprovalDecision
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome
 from loupe.type.v1.error_reason_pb2 import ErrorReason
 from servers.kit import telemetry
@@ -35,6 +35,7 @@ DOING = {
     "review_code": ("critic", "reviewing the code"),
     "run_code": ("sandbox", "running the code"),
     "draw_overlay": ("vision", "drawing the evidence"),
+    "correct_figure": ("vision", "correcting the figure"),
 }
 _WHOLE_PLAN = ("read_figures", "write_code", "review_code", "run_code", "draw_overlay")
 _BAD_INPUT = (UnsupportedMediaType, DamagedMedia, TooManyPixels, EmptyFile, TooLarge, NotFound)
@@ -96,6 +97,15 @@ def bad_output(diagnosis: str, view: JobView) -> Incident:
     return _incident(kind, reason, "the code's answer can't be traced", diagnosis, (INSPECT, REVIEW), view, tail)
 
 
+def rejected(decision: ApprovalDecision, view: JobView) -> Incident:
+    """Return the incident of code that a person did not want to run, or did not decide on in time."""
+    kind, reason = IncidentKind.INCIDENT_KIND_REJECTED, ErrorReason.ERROR_REASON_UNSPECIFIED
+    if not decision.decided_by:
+        return _incident(kind, reason, "nobody approved the code in time", decision.reason, (RETRY, INSPECT), view)
+    told = decision.reason or "no reason was given"
+    return _incident(kind, reason, "a person rejected the code", told, (INSPECT, RETRY), view)
+
+
 def cancelled(view: JobView) -> Incident:
     """Return the incident that ends a cancelled job."""
     kind, reason = IncidentKind.INCIDENT_KIND_CANCELLED, ErrorReason.ERROR_REASON_CANCELLED
@@ -103,13 +113,11 @@ def cancelled(view: JobView) -> Incident:
 
 
 def worker_lost(view: JobView) -> Incident:
-    """Return the incident of a job whose process ended before it did."""
+    """Return the incident of a job under which process after process ended."""
     kind, reason = IncidentKind.INCIDENT_KIND_WORKER_LOST, ErrorReason.ERROR_REASON_UPSTREAM_UNAVAILABLE
     doing = DOING.get(_kind(view.pending), ("", "deciding what to do"))[1]
-    told = (
-        f"the orchestrator was restarted while the job was {doing}; everything up to step {view.last_sequence} is kept"
-    )
-    return _incident(kind, reason, "the process that ran the job ended", told, (RETRY, INSPECT), view)
+    told = f"each time while the job was {doing}; everything up to step {view.last_sequence} is kept"
+    return _incident(kind, reason, "one process after the other ended that ran the job", told, (OPERATE, RETRY), view)
 
 
 def _incident(

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from loupe.critic.v1.critic_pb2 import Verdict
+from loupe.orchestrator.v1.approval_pb2 import ApprovalPolicy
 from loupe.orchestrator.v1.orchestrator_pb2 import Job, Step
 from loupe.reasoning.v1.analysis_pb2 import Analysis
-from loupe.reasoning.v1.reasoning_pb2 import Action, CodeWritten, Goal, RunObserved, Turn
+from loupe.reasoning.v1.reasoning_pb2 import (
+    Action,
+    ApprovalDecision,
+    CodeWritten,
+    Decision,
+    Goal,
+    Observation,
+    RunObserved,
+    Turn,
+)
+from loupe.type.v1.answer_pb2 import Answer
 from loupe.type.v1.engine_pb2 import Engine
 from loupe.type.v1.figure_pb2 import Figure
+from loupe.type.v1.file_ref_pb2 import FileRef
+
+# What a person does; meanwhile no worker has the job.
+ASKS = frozenset({"ask_approval", "ask_person"})
 
 
 @dataclass
@@ -21,43 +37,73 @@ class JobView:
     job_id: str
     attempt: int
     goal: Goal
+    approval_policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     turns: list[Turn] = field(default_factory=list)
     pending: Action | None = None
     """Stored, its observation not yet."""
+    pending_sequence: int = 0
+    """Of the step that holds the pending action."""
+    finishing: Answer | None = None
+    """What the planner decided to finish with."""
     last_sequence: int = 0
     create_time: Timestamp = field(default_factory=Timestamp)
+    awaited_s: float = 0.0
+    """How long the job has waited for a person, where the waiting is over."""
     reasoning_engine: Engine | None = None
     """What decided last."""
+    last_attempt: int = 0
+    """Under which attempt the last step was stored."""
+    _asked_time: Timestamp | None = None
 
     @classmethod
     def of(cls, job: Job) -> JobView:
         """Return the view of a job of which no step is stored."""
-        goal = Goal(inputs=job.spec.inputs)
+        goal = Goal(inputs=job.spec.inputs, may_ask=job.spec.may_ask)
         if job.spec.HasField("question"):
             goal.question = job.spec.question
-        return cls(job.job_id, job.attempt, goal, create_time=job.create_time)
+        return cls(job.job_id, job.attempt, goal, job.spec.approval, create_time=job.create_time)
 
     def apply(self, step: Step) -> None:
         """Take the next step of the log in."""
-        self.last_sequence = step.sequence
+        self.last_sequence, self.last_attempt = step.sequence, step.attempt
         match step.WhichOneof("body"):
             case "thought":
                 self.reasoning_engine = step.thought.engine
+            case "action" if step.action.HasField("finish"):
+                self.finishing = step.action.finish.answer
             case "action":
-                self.pending = step.action
+                self.pending, self.pending_sequence = step.action, step.sequence
+                if self.is_waiting:
+                    self._asked_time = step.create_time
             case "observation" if self.pending is not None:
+                if self._asked_time is not None:
+                    waited = step.create_time.ToNanoseconds() - self._asked_time.ToNanoseconds()
+                    self.awaited_s += max(0.0, waited / 1e9)
+                    self._asked_time = None
                 self.turns.append(Turn(action=self.pending, observation=step.observation))
                 self.pending = None
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the next step is a person's."""
+        return self.pending is not None and self.pending.WhichOneof("kind") in ASKS
+
+    @property
     def figures(self) -> list[Figure]:
-        """Every figure of every input, in order."""
-        return [
-            figure
-            for turn in self.turns
-            if turn.observation.HasField("figures")
-            for figure in turn.observation.figures.figures
-        ]
+        """Every figure of every input, in order, as a person left it where one corrected it."""
+        figures: dict[str, Figure] = {}
+        for turn in self.turns:
+            if turn.observation.HasField("figures"):
+                figures |= {figure.figure_id: figure for figure in turn.observation.figures.figures}
+        return list(figures.values())
+
+    def reads(self) -> Iterator[tuple[FileRef, list[Figure]]]:
+        """Yield each input that was read, with its figures as they stand now."""
+        now = {figure.figure_id: figure for figure in self.figures}
+        for turn in self.turns:
+            if turn.action.HasField("read_figures"):
+                found = [now[figure.figure_id] for figure in turn.observation.figures.figures]
+                yield turn.action.read_figures.file, found
 
     @property
     def vision_engine(self) -> Engine | None:
@@ -78,28 +124,49 @@ class JobView:
     @property
     def code(self) -> CodeWritten | None:
         """The newest code."""
-        for turn in reversed(self.turns):
-            if turn.observation.HasField("code"):
-                return turn.observation.code
-        return None
+        found = self._newest("code")
+        return found.code if found else None
 
     @property
     def verdict(self) -> Verdict | None:
         """The newest verdict."""
-        for turn in reversed(self.turns):
-            if turn.observation.HasField("verdict"):
-                return turn.observation.verdict
-        return None
+        found = self._newest("verdict")
+        return found.verdict if found else None
 
     @property
     def run(self) -> RunObserved | None:
         """The newest run."""
-        for turn in reversed(self.turns):
-            if turn.observation.HasField("run"):
-                return turn.observation.run
+        found = self._newest("run")
+        return found.run if found else None
+
+    @property
+    def overlay(self) -> FileRef | None:
+        """The evidence drawn on the picture, where it is."""
+        found = self._newest("overlay")
+        return found.overlay if found else None
+
+    @property
+    def last(self) -> Observation:
+        """What came of the last action; empty before the first."""
+        return self.turns[-1].observation if self.turns else Observation()
+
+    def approval_of(self, code_sha256: str) -> ApprovalDecision | None:
+        """Return the approval under which exactly this code may run, where there is one."""
+        for turn in self.turns:
+            given = turn.observation.approval
+            if given.decision != Decision.DECISION_APPROVED:
+                continue
+            if given.is_for_whole_job or given.code_sha256 == code_sha256:
+                return given
         return None
 
     @property
     def repair_count(self) -> int:
         """How often the code was repaired."""
         return sum(turn.action.HasField("repair_code") for turn in self.turns)
+
+    def _newest(self, kind: str) -> Observation | None:
+        for turn in reversed(self.turns):
+            if turn.observation.WhichOneof("kind") == kind:
+                return turn.observation
+        return None

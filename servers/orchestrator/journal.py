@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +10,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobSpec, JobState, Step
+from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobSpec, JobState, Step
 from servers.kit.database import transaction
-from servers.kit.errors import NotFound, RequestIdReused, TooLarge, WrongState
+from servers.kit.errors import NotFound, RequestIdReused, TooLarge
 from servers.kit.ids import new_id
 from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.pages import read_token, write_token
@@ -21,6 +21,7 @@ from servers.orchestrator.tails import Tails
 
 # A step is sent as a part of one message.
 MAX_STEP_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
+AWAITING = frozenset({JobState.JOB_STATE_AWAITING_APPROVAL, JobState.JOB_STATE_AWAITING_INPUT})
 TERMINAL = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 
 
@@ -36,21 +37,31 @@ class Journal:
         self._tails = tails
 
     async def create(
-        self, owner: str, request_id: str, spec: JobSpec, *, admit: Callable[[], None]
+        self,
+        owner: str,
+        request_id: str,
+        spec: JobSpec,
+        *,
+        admit: Callable[[], None],
+        ancestry: Ancestry | None = None,
+        copied: Sequence[Step] = (),
     ) -> tuple[Job, bool]:
         """Record a job as PENDING; return it, and whether it is new.
 
         Args:
           admit: raises where there is no room; not asked about a job that is on record already.
+          ancestry: where it comes from, if from another job.
+          copied: what it takes over from there, as its first steps.
         Raises:
           RequestIdReused: the same request id came with another spec.
         """
         job_id = new_id("job")
+        origin = ancestry.SerializeToString(deterministic=True) if ancestry else None
         async with transaction(self._engine) as connection:
             if request_id:
                 known = await _row(connection, JOBS.c.owner == owner, JOBS.c.request_id == request_id)
                 if known is not None:
-                    if JobSpec.FromString(known.spec) != spec:
+                    if JobSpec.FromString(known.spec) != spec or known.ancestry != origin:
                         raise RequestIdReused(f"request_id {request_id!r} was used for another job")
                     return await _job(connection, known), False
             admit()
@@ -60,57 +71,62 @@ class Journal:
                     owner=owner,
                     request_id=request_id or job_id,
                     spec=spec.SerializeToString(deterministic=True),
+                    ancestry=origin,
                     state=JobState.JOB_STATE_PENDING,
                     attempt=0,
                     last_sequence=0,
                     create_time=_now(),
                 )
             )
+            if copied:
+                await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
             row = await _row(connection, JOBS.c.job_id == job_id)
             return await _job(connection, row), True
 
     async def take(self, job_id: str) -> Job:
-        """Begin a job's next attempt. Raises WrongState for one that has ended."""
+        """Begin a job's next attempt.
+
+        Raises:
+          Fenced: it has ended, or waits for a person.
+        """
         async with transaction(self._engine) as connection:
             row = await _row(connection, JOBS.c.job_id == job_id)
-            if row is None:
-                raise NotFound(f"there is no job {job_id}")
-            if row.state in TERMINAL:
-                raise WrongState(f"{job_id} has ended")
+            if row is None or row.state in TERMINAL | AWAITING:
+                raise Fenced(job_id)
             running = update(JOBS).where(JOBS.c.job_id == job_id)
             await connection.execute(running.values(attempt=row.attempt + 1, state=JobState.JOB_STATE_RUNNING))
             return await _job(connection, await _row(connection, JOBS.c.job_id == job_id))
 
-    async def append(self, job_id: str, attempt: int | None, step: Step) -> Step:
-        """Store a step as the job's next and return it with its number.
+    async def append(self, job_id: str, attempt: int | None, *steps: Step) -> list[Step]:
+        """Store steps as the job's next, all or none, and return them with their numbers.
 
         Args:
           attempt: under which attempt; None for the owner, whose word counts whoever works.
-          step: its `body` and `job_state`.
+          steps: each with its `body` and `job_state`.
         Raises:
           Fenced: the job has ended or another attempt has it; nothing was stored.
-          TooLarge: no watcher could be sent the step.
+          TooLarge: no watcher could be sent a step.
         """
-        if step.ByteSize() > MAX_STEP_BYTES:
-            raise TooLarge(f"the step has {step.ByteSize()} bytes, at most {MAX_STEP_BYTES} can be told to a watcher")
-        now = _now()
         async with transaction(self._engine) as connection:
             row = await _row(connection, JOBS.c.job_id == job_id)
             if row is None or row.state in TERMINAL or attempt not in (None, row.attempt):
                 raise Fenced(job_id)
-            stored = Step()
-            stored.CopyFrom(step)
-            stored.sequence = row.last_sequence + 1
-            stored.attempt = row.attempt
-            stored.create_time.FromDatetime(now)
-            body = stored.SerializeToString()
-            await connection.execute(insert(STEPS).values(job_id=job_id, sequence=stored.sequence, body=body))
-            values: dict[str, Any] = {"last_sequence": stored.sequence, "state": stored.job_state}
-            if stored.job_state in TERMINAL:
-                values["end_time"] = now
-            await connection.execute(update(JOBS).where(JOBS.c.job_id == job_id).values(values))
+            stored = await _add(connection, row, steps)
         self._tails.tell(job_id)
         return stored
+
+    async def respond(self, job_id: str, sequence: int, *steps: Step) -> None:
+        """Store what follows a step that asks, unless something else followed before.
+
+        Raises:
+          Fenced: the job no longer waits at that step; nothing was stored.
+        """
+        async with transaction(self._engine) as connection:
+            row = await _row(connection, JOBS.c.job_id == job_id)
+            if row is None or row.state not in AWAITING or row.last_sequence != sequence:
+                raise Fenced(job_id)
+            await _add(connection, row, steps)
+        self._tails.tell(job_id)
 
     async def get(self, owner: str, job_id: str) -> Job:
         """Return an owner's job. Raises NotFound, also for someone else's."""
@@ -154,6 +170,26 @@ async def _row(connection: Any, *where: Any) -> Any:
     return (await connection.execute(select(JOBS).where(*where))).one_or_none()
 
 
+async def _add(connection: Any, row: Any, steps: Iterable[Step]) -> list[Step]:
+    now = _now()
+    added = []
+    for sequence, step in enumerate(steps, start=row.last_sequence + 1):
+        stored = Step()
+        stored.CopyFrom(step)
+        stored.sequence, stored.attempt = sequence, row.attempt
+        stored.create_time.FromDatetime(now)
+        body = stored.SerializeToString()
+        if len(body) > MAX_STEP_BYTES:
+            raise TooLarge(f"the step has {len(body)} bytes, at most {MAX_STEP_BYTES} can be told to a watcher")
+        await connection.execute(insert(STEPS).values(job_id=row.job_id, sequence=sequence, body=body))
+        added.append(stored)
+    values: dict[str, Any] = {"last_sequence": added[-1].sequence, "state": added[-1].job_state}
+    if added[-1].job_state in TERMINAL:
+        values["end_time"] = now
+    await connection.execute(update(JOBS).where(JOBS.c.job_id == row.job_id).values(values))
+    return added
+
+
 async def _job(connection: Any, row: Any) -> Job:
     job = Job(
         job_id=row.job_id,
@@ -163,10 +199,16 @@ async def _job(connection: Any, row: Any) -> Job:
         attempt=row.attempt,
         last_sequence=row.last_sequence,
     )
-    if row.end_time is not None:
+    if row.ancestry is not None:
+        job.ancestry.ParseFromString(row.ancestry)
+    if row.state not in TERMINAL | AWAITING:
+        return job
+    where = (STEPS.c.job_id == row.job_id, STEPS.c.sequence == row.last_sequence)
+    last = Step.FromString(await connection.scalar(select(STEPS.c.body).where(*where)))
+    if row.state in AWAITING:
+        job.awaiting.CopyFrom(last.action)
+    else:
         job.end_time.CopyFrom(_timestamp(row.end_time))
-        where = (STEPS.c.job_id == row.job_id, STEPS.c.sequence == row.last_sequence)
-        last = Step.FromString(await connection.scalar(select(STEPS.c.body).where(*where)))
         if last.HasField("answer"):
             job.answer.CopyFrom(last.answer.answer)
             if last.answer.HasField("bundle"):

@@ -60,12 +60,13 @@ def _evidence(answer: Answer, figures: Iterable[Figure]) -> Iterator[str]:
     yield _row(["number", "is", "computed from"])
     yield _rule(3)
     for value in answer.values:
-        sources = [_source(by_id[value_id]) for value_id in value.value_ids[:MAX_VALUES] if value_id in by_id]
+        sources = [source_of(by_id[value_id]) for value_id in value.value_ids[:MAX_VALUES] if value_id in by_id]
         more = len(value.value_ids) - len(sources)
         yield _row([value.name, value.text, "; ".join(sources) + (f"; and {more} more" if more > 0 else "")])
 
 
-def _source(value: Value) -> str:
+def source_of(value: Value) -> str:
+    """Return how and where a value was read, for a person."""
     box = value.box
     how = {
         Origin.ORIGIN_PRINTED: f"printed “{value.printed}”",

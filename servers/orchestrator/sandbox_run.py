@@ -18,6 +18,14 @@ TAIL_BYTES = 16 * 1024
 SEED = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What lets a program run: the critic's word, and a person's where that asks for it."""
+
+    critic: str
+    approval: str = ""
+
+
 @dataclass
 class Ran:
     """What a run left."""
@@ -29,7 +37,7 @@ class Ran:
 
 
 async def run(
-    stub: SandboxServiceAsyncStub, source: str, token: str, inputs: Mapping[str, bytes], *, max_artifact_bytes: int
+    stub: SandboxServiceAsyncStub, source: str, tokens: Tokens, inputs: Mapping[str, bytes], *, max_artifact_bytes: int
 ) -> Ran:
     """Run a program and return its result and files.
 
@@ -40,7 +48,7 @@ async def run(
       TooLarge: the files weigh more than `max_artifact_bytes`.
       grpc.aio.AioRpcError: the sandbox refused.
     """
-    spec = RunSpec(source=source, critic_token=token, seed=SEED)
+    spec = RunSpec(source=source, critic_token=tokens.critic, approval_token=tokens.approval, seed=SEED)
     for name, content in inputs.items():
         digest = hashlib.sha256(content).hexdigest()
         spec.inputs.append(InputFile(name=name, size_bytes=len(content), sha256=digest))

@@ -7,12 +7,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from loupe.files.v1.files_pb2 import GetFileRequest
+from loupe.orchestrator.v1 import control_pb2
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
-from servers.kit.errors import DigestMismatch
+from servers.kit.errors import DigestMismatch, WrongState
 from servers.kit.identity import caller
+from servers.orchestrator.compare import compare
+from servers.orchestrator.control import Control
+from servers.orchestrator.explain import Explanation
+from servers.orchestrator.export import export
 from servers.orchestrator.journal import TERMINAL, Journal
 from servers.orchestrator.peers import Peers
+from servers.orchestrator.replay import replay
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
 
@@ -24,9 +30,12 @@ STEPS_AT_ONCE = 10
 class OrchestratorServicer(OrchestratorServiceServicer):
     """Answers for the jobs of the calling owner."""
 
-    def __init__(self, journal: Journal, workers: Workers, tails: Tails, peers: Peers, *, heartbeat_s: float) -> None:
+    def __init__(
+        self, journal: Journal, workers: Workers, control: Control, tails: Tails, peers: Peers, *, heartbeat_s: float
+    ) -> None:
         self._journal = journal
         self._workers = workers
+        self._control = control
         self._tails = tails
         self._peers = peers
         self._heartbeat_s = heartbeat_s
@@ -71,6 +80,59 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         if job.state not in TERMINAL:
             await self._workers.cancel(job)
         return pb.CancelJobResponse(job=await self._journal.get(owner, request.job_id))
+
+    async def DecideApproval(
+        self, request: control_pb2.DecideApprovalRequest, context: Any
+    ) -> control_pb2.DecideApprovalResponse:
+        """Let code run, or not."""
+        return control_pb2.DecideApprovalResponse(job=await self._control.decide(caller().subject, request))
+
+    async def AnswerPrompt(
+        self, request: control_pb2.AnswerPromptRequest, context: Any
+    ) -> control_pb2.AnswerPromptResponse:
+        """Answer what a job asks."""
+        return control_pb2.AnswerPromptResponse(job=await self._control.answer(caller().subject, request))
+
+    async def RetryJob(self, request: control_pb2.RetryJobRequest, context: Any) -> control_pb2.RetryJobResponse:
+        """Do the same again as a new job."""
+        return control_pb2.RetryJobResponse(job=await self._control.retry(caller().subject, request))
+
+    async def ForkJob(self, request: control_pb2.ForkJobRequest, context: Any) -> control_pb2.ForkJobResponse:
+        """Do the same with one thing different as a new job."""
+        return control_pb2.ForkJobResponse(job=await self._control.fork(caller().subject, request))
+
+    async def ReplayJob(self, request: control_pb2.ReplayJobRequest, context: Any) -> control_pb2.ReplayJobResponse:
+        """Make a job's bundle again from its log."""
+        job = await self._journal.get(caller().subject, request.job_id)
+        if not job.HasField("bundle"):
+            raise WrongState("the job left no bundle")
+        return await replay(self._peers.files, job, await self._workers.view(job))
+
+    async def CompareJobs(
+        self, request: control_pb2.CompareJobsRequest, context: Any
+    ) -> control_pb2.CompareJobsResponse:
+        """Name the first step in which two jobs differ."""
+        return compare(await self._log(request.job_id), await self._log(request.other_job_id))
+
+    async def ExplainJob(self, request: control_pb2.ExplainJobRequest, context: Any) -> control_pb2.ExplainJobResponse:
+        """Return why the answer is what it is."""
+        job = await self._journal.get(caller().subject, request.job_id)
+        if not job.HasField("answer"):
+            raise WrongState("the job has no answer")
+        steps = await self._log(request.job_id)
+        return Explanation(await self._workers.view(job), job.answer, steps).build()
+
+    async def ExportJob(self, request: control_pb2.ExportJobRequest, context: Any) -> control_pb2.ExportJobResponse:
+        """Pack all of a job into one file."""
+        job = await self._journal.get(caller().subject, request.job_id)
+        if job.state not in TERMINAL:
+            raise WrongState("the job has not ended")
+        view, steps = await self._workers.view(job), await self._log(request.job_id)
+        return control_pb2.ExportJobResponse(file=await export(self._peers.files, job, view, steps))
+
+    async def _log(self, job_id: str) -> list[pb.Step]:
+        job = await self._journal.get(caller().subject, job_id)
+        return await self._journal.steps(job_id, 0, limit=job.last_sequence or 1)
 
     async def _create(self, request_id: str, spec: pb.JobSpec) -> pb.Job:
         for ref in spec.inputs:

@@ -16,6 +16,8 @@ JOBS = Table(
     Column("request_id", String(128), nullable=False),
     # Serialised loupe.orchestrator.v1.JobSpec.
     Column("spec", LargeBinary, nullable=False),
+    # Serialised loupe.orchestrator.v1.Ancestry; null for a job of its own.
+    Column("ancestry", LargeBinary),
     # Number of loupe.orchestrator.v1.JobState, as of the last step.
     Column("state", Integer, nullable=False),
     # Who takes the job raises it; a write under an older attempt changes nothing.

@@ -88,6 +88,8 @@ class Script:
     approves: Callable[[str], bool] = lambda source: True
     outcomes: list[sandbox_pb2.RunResult] = field(default_factory=list)
     """Results of the first runs; later ones complete."""
+    failing_sources: frozenset[str] = frozenset()
+    """Programs that fail however often they run."""
     artifacts: dict[str, bytes] = field(
         default_factory=lambda: {
             "answer.json": wire_json.to_line(answer()).encode(),
@@ -196,6 +198,9 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
                 raise
         error = sandbox_pb2.OutputChunk(stream=sandbox_pb2.OUTPUT_STREAM_STDERR, data=b"Traceback\nKeyError: 'x'\n")
         index = len(self.script.runs) - 1
+        if received[0].spec.source in self.script.failing_sources:
+            yield sandbox_pb2.RunCodeResponse(result=sandbox_pb2.RunResult(outcome=sandbox_pb2.OUTCOME_FAILED))
+            return
         if index < len(self.script.outcomes):
             yield sandbox_pb2.RunCodeResponse(output=error)
             yield sandbox_pb2.RunCodeResponse(result=self.script.outcomes[index])

@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -28,12 +24,12 @@ from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit import wire_json
 from servers.kit.errors import DamagedMedia, UpstreamUnavailable
-from servers.kit.files_client import FilesClient
 from servers.kit.keys import KeyFolder
 from servers.kit.tokens import ServiceClaims, sign_service_token
 from servers.orchestrator.bundle import bundle_digest
-from tests.contract.scripted_peers import Script, action, answer, plan, scripted
-from tests.running import Running, channel_with_key, running
+from tests.contract.orchestrator_world import World, kinds, world
+from tests.contract.scripted_peers import Script, action, answer, plan
+from tests.running import channel_with_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,39 +39,6 @@ FAILED = sandbox_pb2.RunResult(
     exit_code=1,
     error=sandbox_pb2.PythonError(type="KeyError", message="'x'", line=3),
 )
-
-
-@dataclass
-class World:
-    """An orchestrator with what it calls."""
-
-    jobs: Any
-    server: Running
-    script: Script
-    files: FilesClient
-    picture: FileRef
-
-    def spec(self, question: str = "What is the total?", **more: Any) -> orchestrator_pb2.JobSpec:
-        return orchestrator_pb2.JobSpec(question=question, inputs=[FileRef(file_id=self.picture.file_id)], **more)
-
-    async def run(self, question: str = "What is the total?", **more: Any) -> list[orchestrator_pb2.Step]:
-        request = orchestrator_pb2.RunJobRequest(spec=self.spec(question, **more))
-        return [event.step async for event in self.jobs.RunJob(request) if event.HasField("step")]
-
-
-@asynccontextmanager
-async def world(home: Path, script: Script, **settings: str) -> AsyncIterator[World]:
-    async with running("files", home) as file_server, file_server.channel() as channel:
-        files = FilesClient(channel)
-        buffer = io.BytesIO()
-        Image.new("RGB", (8, 8)).save(buffer, "PNG")
-        picture = await files.write(buffer.getvalue(), "picture.png", request_id="picture")
-        async with scripted(script, files) as address:
-            names = ("VISION", "REASONING", "CODEGEN", "CRITIC", "SANDBOX")
-            peers = {f"LOUPE_{name}_ADDRESS": address for name in names}
-            peers["LOUPE_FILES_ADDRESS"] = file_server.address
-            async with running("orchestrator", home, peers | settings) as server, server.channel() as jobs:
-                yield World(OrchestratorServiceStub(jobs), server, script, files, picture)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -96,27 +59,15 @@ def given(shared):
     return use
 
 
-def kinds(steps: list[orchestrator_pb2.Step]) -> list[str]:
-    """What happened, as words."""
-
-    def kind(step: orchestrator_pb2.Step) -> str:
-        body = str(step.WhichOneof("body"))
-        if body == "action":
-            return str(step.action.WhichOneof("kind"))
-        return "seen" if body == "observation" else body
-
-    return [kind(step) for step in steps]
-
-
 async def test_a_job_reads_writes_reviews_runs_and_leaves_nine_files(given):
     it = given()
     steps = await it.run()
     assert kinds(steps) == [
         *("thought", "read_figures", "seen"),
         *("thought", "write_code", "seen", "review_code", "seen", "run_code", "seen"),
-        *("thought", "draw_overlay", "seen", "answer"),
+        *("thought", "finish", "draw_overlay", "seen", "answer"),
     ]
-    assert [step.sequence for step in steps] == list(range(1, 15))
+    assert [step.sequence for step in steps] == list(range(1, 16))
     final = steps[-1].answer
     assert steps[-1].job_state == orchestrator_pb2.JOB_STATE_SUCCEEDED
     assert final.answer == answer()
@@ -280,7 +231,7 @@ async def test_a_planner_cannot_read_another_file_of_the_owner(given):
 
     it.script.plan = rogue
     steps = await it.run()
-    assert kinds(steps) == ["thought", "incident"]
+    assert kinds(steps) == ["incident"]
 
 
 @pytest.mark.parametrize("status", [AnswerStatus.ANSWER_STATUS_ANSWERED, AnswerStatus.ANSWER_STATUS_UNSPECIFIED])
@@ -484,7 +435,7 @@ async def test_a_full_queue_answers_resource_exhausted_with_a_delay(home):
         assert ended.job.state == orchestrator_pb2.JOB_STATE_CANCELLED
 
 
-async def test_a_job_cut_by_a_kill_becomes_an_incident_with_its_steps_intact(home):
+async def test_a_job_cut_by_a_kill_goes_on_where_it_was_cut(home):
     script = Script(hang=asyncio.Event())
     async with world(home, script) as it:
         cut = (await it.jobs.CreateJob(orchestrator_pb2.CreateJobRequest(spec=it.spec()))).job
@@ -496,8 +447,11 @@ async def test_a_job_cut_by_a_kill_becomes_an_incident_with_its_steps_intact(hom
     async with world(home, script) as it:
         watch = orchestrator_pb2.WatchJobRequest(job_id=cut.job_id)
         steps = [event.step async for event in it.jobs.WatchJob(watch)]
-        assert kinds(steps)[-2:] == ["run_code", "incident"]
-        assert [step.sequence for step in steps] == list(range(1, len(steps) + 1))
-        assert steps[-1].incident.kind == KINDS.INCIDENT_KIND_WORKER_LOST
-        assert steps[-1].job_state == orchestrator_pb2.JOB_STATE_FAILED
-        assert script.runs == []
+        assert kinds(steps) == [
+            *("thought", "read_figures", "seen"),
+            *("thought", "write_code", "seen", "review_code", "seen", "run_code", "seen"),
+            *("thought", "finish", "draw_overlay", "seen", "answer"),
+        ]
+        assert [step.sequence for step in steps] == list(range(1, 16))
+        assert [step.attempt for step in steps] == [1] * 9 + [2] * 6
+        assert [(asked.step, asked.attempt) for asked in script.authorizations] == [(9, 2)]

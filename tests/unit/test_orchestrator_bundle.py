@@ -156,9 +156,7 @@ def test_a_view_knows_what_was_done_and_what_hangs():
 def test_an_incident_names_the_plan_that_is_left_and_when():
     lost = incidents.worker_lost(view(*READ, {"action": Action(write_code=WriteCode())}))
     assert list(lost.plan) == ["writing the code", "reviewing the code", "running the code", "drawing the evidence"]
-    assert lost.diagnosis == (
-        "the orchestrator was restarted while the job was writing the code; everything up to step 4 is kept"
-    )
+    assert lost.diagnosis == "each time while the job was writing the code; everything up to step 4 is kept"
     assert lost.failed_sequence == 4
     assert lost.HasField("create_time")
     assert telemetry.trace_id() == lost.trace_id == ""

@@ -30,15 +30,17 @@ LAST = Step(answer=FinalAnswer(), job_state=JobState.JOB_STATE_SUCCEEDED)
 
 
 class ToldLoop:
-    """Stores a thought, waits for leave, stores the answer."""
+    """Stores a thought if that is not on record, waits for leave, stores the answer."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.leave = asyncio.Event()
+        self.thinks = True
         self.began: asyncio.Queue[str] = asyncio.Queue()
 
     async def run(self, view: JobView) -> None:
-        await self.journal.append(view.job_id, view.attempt, THOUGHT)
+        if self.thinks and not view.last_sequence:
+            await self.journal.append(view.job_id, view.attempt, THOUGHT)
         self.began.put_nowait(view.job_id)
         await self.leave.wait()
         await self.journal.append(view.job_id, view.attempt, LAST)
@@ -147,15 +149,29 @@ async def test_waiting_counts_against_the_deadline(opened):
         assert late.attempt == 0
 
 
-async def test_every_waiting_job_is_taken_up_after_a_restart_even_when_the_queue_has_become_smaller(opened):
+async def test_every_job_goes_on_after_a_restart_even_when_the_queue_has_become_smaller(opened):
     async with opened(queue_size=5) as it:
         jobs = [await it.enqueue() for _ in range(6)]
         assert await it.loop.began.get() == jobs[0].job_id
     async with opened(queue_size=1, recover=True) as it:
         it.loop.leave.set()
         ends = [await it.ended(job.job_id) for job in jobs]
-    assert ends[0].incident.kind == KINDS.INCIDENT_KIND_WORKER_LOST
-    assert [job.state for job in ends[1:]] == [JobState.JOB_STATE_SUCCEEDED] * 5
+        steps = await it.journal.steps(jobs[0].job_id, 0, 100)
+    assert [job.state for job in ends] == [JobState.JOB_STATE_SUCCEEDED] * 6
+    assert [(step.WhichOneof("body"), step.attempt) for step in steps] == [("thought", 1), ("answer", 2)]
+
+
+async def test_a_job_under_which_the_process_ends_each_time_ends_as_an_incident(opened):
+    async with opened() as it:
+        job = await it.enqueue()
+    for _ in range(3):
+        async with opened(recover=True) as it:
+            it.loop.thinks = False
+            await it.loop.began.get()
+    async with opened(recover=True) as it:
+        ended = await it.ended(job.job_id)
+    assert ended.incident.kind == KINDS.INCIDENT_KIND_WORKER_LOST
+    assert ended.incident.summary == "one process after the other ended that ran the job"
 
 
 async def test_a_job_whose_records_are_refused_ends_as_soon_as_they_are_taken_again(opened, monkeypatch):
