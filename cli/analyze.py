@@ -15,38 +15,50 @@ from cli.config import Settings
 from cli.connection import Connection, connect, failure
 from cli.errors import CommandFailed, ExitCode, reason_of, worst
 from cli.job_stream import run_job
+from cli.options import APPROVALS
 from cli.rendering import JobPrinter, JsonLines, TextLines
 from cli.wording import counted
+from loupe.orchestrator.v1.approval_pb2 import ApprovalMode
 from loupe.orchestrator.v1.orchestrator_pb2 import CancelJobRequest, FinalAnswer, JobSpec, JobState
 from loupe.type.v1.answer_pb2 import AnswerStatus
 
 _CANCEL_TIMEOUT_S = 5.0
 
 
-def analyze(settings: Settings, paths: Sequence[Path], question: str | None, out: Path, *, as_json: bool) -> ExitCode:
+def analyze(
+    settings: Settings,
+    paths: Sequence[Path],
+    question: str | None,
+    out: Path,
+    *,
+    approval: str,
+    may_ask: bool,
+    as_json: bool,
+) -> ExitCode:
     """Run a job for each image, one after the other; return the worst of their codes."""
-    asked = images.checked_question(question)
+    spec = JobSpec(question=images.checked_question(question), may_ask=may_ask)
+    spec.approval.mode = ApprovalMode.Value(APPROVALS[approval])
     good, codes = images.readable(paths)
     if not good:
         return worst(codes)
     images.make_folder(out)
     address = lifecycle.ensure_running(settings)
     printer: JobPrinter = JsonLines() if as_json else TextLines()
-    codes += asyncio.run(_run_all(address, settings.keys.api_key(), good, asked, out, printer))
+    codes += asyncio.run(_run_all(address, settings.keys.api_key(), good, spec, out, printer))
     return worst(codes)
 
 
 async def _run_all(
-    address: str, key: str, paths: Sequence[Path], question: str | None, out: Path, printer: JobPrinter
+    address: str, key: str, paths: Sequence[Path], asked: JobSpec, out: Path, printer: JobPrinter
 ) -> list[ExitCode]:
     names = images.OutputNames()
     codes = []
     async with connect(address, key) as connection:
         for path in paths:
             folder = out / names.take(path.stem)
-            printer.begin(images.shown(path), question or "")
+            printer.begin(images.shown(path), asked.question)
             try:
-                codes.append(await _run_one(connection, path, question, folder, printer))
+                codes.append(await _run_one(connection, path, asked, folder, printer))
             except CommandFailed as error:
                 codes.append(_failed(printer, f"{images.shown(path)}: {error.message}"))
             except grpc.aio.AioRpcError as error:
@@ -56,16 +68,15 @@ async def _run_all(
     return codes
 
 
-async def _run_one(
-    connection: Connection, path: Path, question: str | None, folder: Path, printer: JobPrinter
-) -> ExitCode:
+async def _run_one(connection: Connection, path: Path, asked: JobSpec, folder: Path, printer: JobPrinter) -> ExitCode:
     started = time.monotonic()
     job_id = ""
     try:
-        spec = JobSpec(question=question, inputs=[await connection.upload(path)])
+        spec = JobSpec(inputs=[await connection.upload(path)])
+        spec.MergeFrom(asked)
         async for response in run_job(connection, spec):
             job_id = response.job.job_id or job_id
-            printer.show(response)
+            printer.show(response, job_id)
             step = response.step
             if step.job_state == JobState.JOB_STATE_SUCCEEDED:
                 return await _take(connection, step.answer, folder, printer, job_id, started)

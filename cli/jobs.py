@@ -47,12 +47,12 @@ def list_jobs(settings: Settings, count: int, *, as_json: bool) -> ExitCode:
             click.echo("no jobs yet: `loupe analyze IMAGE` runs one")
         return ExitCode.ANSWERED
 
-    return _connected(settings, run)
+    return connected(settings, run)
 
 
 def show(settings: Settings, job_id: str, *, as_json: bool) -> ExitCode:
     """Print a job as it stands."""
-    _check(job_id)
+    check_id(job_id)
 
     async def run(connection: Connection) -> ExitCode:
         request = GetJobRequest(job_id=job_id)
@@ -63,36 +63,38 @@ def show(settings: Settings, job_id: str, *, as_json: bool) -> ExitCode:
             _print(response.job)
         return ExitCode.ANSWERED
 
-    return _connected(settings, run)
+    return connected(settings, run)
 
 
 def watch(settings: Settings, job_id: str, after_sequence: int, *, as_json: bool) -> ExitCode:
     """Print a job's steps as they happen; return the code that its end has with `loupe analyze`."""
-    _check(job_id)
+    check_id(job_id)
 
-    async def run(connection: Connection) -> ExitCode:
-        printer: JobPrinter = JsonLines() if as_json else TextLines()
-        code = ExitCode.ANSWERED
-        try:
-            async for response in watch_job(connection, job_id, after_sequence):
-                printer.show(response)
-                step = response.step
-                if step.job_state == JobState.JOB_STATE_FAILED:
-                    code = ExitCode.FAILED
-                elif step.job_state == JobState.JOB_STATE_CANCELLED:
-                    code = ExitCode.CANCELLED
-                elif step.answer.answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:
-                    code = ExitCode.UNANSWERABLE
-        finally:
-            printer.end("")
-        return code
+    return connected(settings, lambda connection: follow(connection, job_id, after_sequence, as_json=as_json))
 
-    return _connected(settings, run)
+
+async def follow(connection: Connection, job_id: str, after_sequence: int, *, as_json: bool) -> ExitCode:
+    """Print a job's steps to its end; return the code that its end has with `loupe analyze`."""
+    printer: JobPrinter = JsonLines() if as_json else TextLines()
+    code = ExitCode.ANSWERED
+    try:
+        async for response in watch_job(connection, job_id, after_sequence):
+            printer.show(response, job_id)
+            step = response.step
+            if step.job_state == JobState.JOB_STATE_FAILED:
+                code = ExitCode.FAILED
+            elif step.job_state == JobState.JOB_STATE_CANCELLED:
+                code = ExitCode.CANCELLED
+            elif step.answer.answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:
+                code = ExitCode.UNANSWERABLE
+    finally:
+        printer.end("")
+    return code
 
 
 def cancel(settings: Settings, job_id: str, *, as_json: bool) -> ExitCode:
     """Cancel a job; one that has ended stays as it is."""
-    _check(job_id)
+    check_id(job_id)
 
     async def run(connection: Connection) -> ExitCode:
         request = CancelJobRequest(job_id=job_id)
@@ -105,10 +107,11 @@ def cancel(settings: Settings, job_id: str, *, as_json: bool) -> ExitCode:
             click.echo(f"{job_id} had ended before: {wording.state(response.job.state)}")
         return ExitCode.ANSWERED
 
-    return _connected(settings, run)
+    return connected(settings, run)
 
 
-def _connected(settings: Settings, run: Callable[[Connection], Awaitable[ExitCode]]) -> ExitCode:
+def connected(settings: Settings, run: Callable[[Connection], Awaitable[ExitCode]]) -> ExitCode:
+    """Do something with the running mesh. Raises CommandFailed where none runs, or a call fails."""
     state = mesh_state.read_running(settings.run_dir)
     if state is None:
         raise CommandFailed("no mesh is running: `loupe up --detach` starts it")
@@ -123,7 +126,8 @@ def _connected(settings: Settings, run: Callable[[Connection], Awaitable[ExitCod
     return asyncio.run(whole())
 
 
-def _check(job_id: str) -> None:
+def check_id(job_id: str) -> None:
+    """Refuse what can't be a job id before anything is asked of the mesh."""
     if not _JOB_ID.fullmatch(job_id):
         raise CommandFailed(f"{job_id!r} is no job id: `loupe jobs list` shows them", ExitCode.USAGE)
 
@@ -142,6 +146,9 @@ def _print(job: Job) -> None:
             click.echo(f"  {word}: {told}")
         for line in job.incident.log_tail.splitlines()[-10:]:
             click.echo(f"    {wording.plain(line)}")
+    if job.HasField("awaiting"):
+        for line in wording.asked(job.job_id, job.awaiting):
+            click.echo(f"  {line}")
     for file in job.bundle.files:
         click.echo(f"  {wording.plain(file.name):<16} {file.file.size_bytes:>9,} bytes  {file.file.file_id}")
 

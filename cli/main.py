@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from cli.errors import Cancelled, CommandFailed, ExitCode, reason_of
-
-if TYPE_CHECKING:
-    from cli.config import Settings
+from cli.job_commands import jobs
+from cli.options import APPROVALS, as_json_lines, settings
 
 
 class _Commands(click.Group):
@@ -39,6 +37,9 @@ def loupe() -> None:
     """
 
 
+loupe.add_command(jobs)
+
+
 @loupe.command()
 @click.option("-d", "--detach", is_flag=True, help="Return as soon as it serves, and leave it running.")
 def up(detach: bool) -> ExitCode:
@@ -52,7 +53,7 @@ def up(detach: bool) -> ExitCode:
     """
     from cli import lifecycle
 
-    return lifecycle.up_detached(_settings()) if detach else lifecycle.up_in_foreground(_settings())
+    return lifecycle.up_detached(settings()) if detach else lifecycle.up_in_foreground(settings())
 
 
 @loupe.command()
@@ -65,7 +66,7 @@ def down() -> ExitCode:
     """
     from cli import lifecycle
 
-    return lifecycle.down(_settings())
+    return lifecycle.down(settings())
 
 
 @loupe.command()
@@ -79,7 +80,7 @@ def status(as_json: bool) -> ExitCode:
     """
     from cli import status as command
 
-    return command.status(_settings(), as_json=as_json)
+    return command.status(settings(), as_json=as_json)
 
 
 @loupe.command()
@@ -99,11 +100,10 @@ def logs(server: str | None, follow: bool, count: int) -> ExitCode:
     """
     from cli import logs as command
 
-    return command.logs(_settings(), server, follow=follow, count=count, is_readable=sys.stdout.isatty())
+    return command.logs(settings(), server, follow=follow, count=count, is_readable=sys.stdout.isatty())
 
 
 _IMAGES = click.argument("image", nargs=-1, required=True, type=click.Path(path_type=Path))
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, as the REST interface has them.")
 
 
 @loupe.command()
@@ -118,9 +118,21 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines, 
     metavar="DIR",
     help="Folder of the bundles: DIR/STEM/ for each image.",
 )
-@_JSON
-def analyze(image: tuple[Path, ...], question: str | None, out: Path, as_json: bool) -> ExitCode:
+@click.option(
+    "--approval",
+    type=click.Choice(list(APPROVALS)),
+    default="never",
+    show_default=True,
+    help="Whether you must approve code before it runs: all of it, or that in which the critic found a risk.",
+)
+@click.option("--ask", "may_ask", is_flag=True, help="Be asked what is ambiguous, instead of the likeliest reading.")
+@as_json_lines
+def analyze(
+    image: tuple[Path, ...], question: str | None, out: Path, approval: str, may_ask: bool, as_json: bool
+) -> ExitCode:
     """Answer a question about each IMAGE. Keeps the data, the code and the evidence.
+
+    A job that waits for you says so; `loupe jobs approve` and `loupe jobs answer` let it go on, from anywhere.
 
     Starts the mesh where none is running. Exit code: 0 answered, 1 failed, 2 wrong usage, 3 the picture does not hold
     the answer, 130 cancelled.
@@ -131,7 +143,7 @@ def analyze(image: tuple[Path, ...], question: str | None, out: Path, as_json: b
     """
     from cli import analyze as command
 
-    return command.analyze(_settings(), image, question, out, as_json=as_json)
+    return command.analyze(settings(), image, question, out, approval=approval, may_ask=may_ask, as_json=as_json)
 
 
 @loupe.command()
@@ -157,7 +169,7 @@ def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
     """
     from cli import extract as command
 
-    return command.extract(_settings(), image, out)
+    return command.extract(settings(), image, out)
 
 
 @loupe.command()
@@ -195,78 +207,7 @@ def correct(
     """
     from cli import correct as command
 
-    return command.correct(_settings(), figures, out, ticks=ticks, series=series, values=values, labels=labels)
-
-
-@loupe.group()
-def jobs() -> None:
-    """List, show, watch and cancel jobs.
-
-    \b
-    Example:
-      loupe jobs list
-    """
-
-
-@jobs.command("list")
-@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(1, 200), help="How many, newest first.")
-@_JSON
-def list_jobs(count: int, as_json: bool) -> ExitCode:
-    """List the newest jobs.
-
-    \b
-    Example:
-      loupe jobs list -n 5
-    """
-    from cli import jobs as command
-
-    return command.list_jobs(_settings(), count, as_json=as_json)
-
-
-@jobs.command()
-@click.argument("job_id", metavar="ID")
-@_JSON
-def show(job_id: str, as_json: bool) -> ExitCode:
-    """Show a job: its state, its answer or what went wrong, its files.
-
-    \b
-    Example:
-      loupe jobs show job_01h9zc0v6k2m8q4r7t3w5x9y1a
-    """
-    from cli import jobs as command
-
-    return command.show(_settings(), job_id, as_json=as_json)
-
-
-@jobs.command()
-@click.argument("job_id", metavar="ID")
-@click.option("--after", default=0, type=click.IntRange(0), metavar="N", help="Only steps after number N.")
-@_JSON
-def watch(job_id: str, after: int, as_json: bool) -> ExitCode:
-    """Show a job's steps, those that happened and those to come; Ctrl-C leaves the job running.
-
-    \b
-    Example:
-      loupe jobs watch job_01h9zc0v6k2m8q4r7t3w5x9y1a
-    """
-    from cli import jobs as command
-
-    return command.watch(_settings(), job_id, after, as_json=as_json)
-
-
-@jobs.command()
-@click.argument("job_id", metavar="ID")
-@_JSON
-def cancel(job_id: str, as_json: bool) -> ExitCode:
-    """Cancel a job; what it stored stays.
-
-    \b
-    Example:
-      loupe jobs cancel job_01h9zc0v6k2m8q4r7t3w5x9y1a
-    """
-    from cli import jobs as command
-
-    return command.cancel(_settings(), job_id, as_json=as_json)
+    return command.correct(settings(), figures, out, ticks=ticks, series=series, values=values, labels=labels)
 
 
 @loupe.group()
@@ -302,15 +243,8 @@ def sandbox_run(
     from cli import sandbox_run as command
 
     return command.run(
-        _settings(), program, runner=runner, inputs=inputs, out=out, wall_time_s=wall_time_s, as_json=as_json
+        settings(), program, runner=runner, inputs=inputs, out=out, wall_time_s=wall_time_s, as_json=as_json
     )
-
-
-def _settings() -> Settings:
-    from cli.config import Settings
-    from servers.kit.config import load
-
-    return load(Settings)
 
 
 def main() -> None:

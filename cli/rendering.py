@@ -24,8 +24,8 @@ class JobPrinter(Protocol):
     def begin(self, title: str, question: str) -> None:
         """A job about an image begins."""
 
-    def show(self, response: RunJobResponse | WatchJobResponse) -> None:
-        """A message has come."""
+    def show(self, response: RunJobResponse | WatchJobResponse, job_id: str = "") -> None:
+        """A message has come; the job's id is for what the user may do about it."""
 
     def end(self, note: str) -> None:
         """The job has ended and its results are on this disk; the note says where. Also called after a failure."""
@@ -37,7 +37,7 @@ class JsonLines:
     def begin(self, title: str, question: str) -> None:
         """Nothing: stdout holds messages only."""
 
-    def show(self, response: RunJobResponse | WatchJobResponse) -> None:
+    def show(self, response: RunJobResponse | WatchJobResponse, job_id: str = "") -> None:
         """Print one line."""
         click.echo(wire_json.to_line(response))
 
@@ -64,7 +64,7 @@ class TextLines:
         self._heading = ((title, "bold"), (f": {asked}" if asked else "", ""))
         self._wait("sending the picture")
 
-    def show(self, response: RunJobResponse | WatchJobResponse) -> None:
+    def show(self, response: RunJobResponse | WatchJobResponse, job_id: str = "") -> None:
         """Print what a message says; a heartbeat says nothing."""
         if self._heading:
             self._line(*self._heading)
@@ -79,6 +79,8 @@ class TextLines:
                 self._wait("deciding")
             case "action":
                 self._action, self._since = step.action, step.create_time
+                for line in wording.asked(job_id, step.action):
+                    self._line(("  ? ", "yellow"), (line, ""))
                 self._wait(wording.doing(step.action))
             case "observation":
                 self._observed(step)

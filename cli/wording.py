@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from loupe.critic.v1.critic_pb2 import Verdict
 from loupe.orchestrator.v1.incident_pb2 import Incident
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState
-from loupe.reasoning.v1.reasoning_pb2 import Action, Observation, RunObserved
+from loupe.reasoning.v1.reasoning_pb2 import Action, ApprovalDecision, Decision, Observation, RunObserved
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome
 from loupe.type.v1.figure_pb2 import ChartType, Fidelity, Figure
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
@@ -20,6 +20,10 @@ _DOING = {
     "repair_code": "repairing the code",
     "draw_overlay": "drawing the evidence",
     "finish": "finishing",
+    "ask_approval": "waiting for your approval",
+    "ask_person": "waiting for your answer",
+    "edit_code": "taking your code",
+    "correct_figure": "correcting the figure",
 }
 
 
@@ -39,7 +43,31 @@ def outcome(observation: Observation) -> str:
             return verdict(observation.verdict)
         case "run":
             return run(observation.run)
+        case "approval":
+            return decision(observation.approval)
+        case "person":
+            who = "" if observation.person.answered_by else " (nobody answered in time)"
+            return f"“{plain(observation.person.text)}”{who}"
     return "done"
+
+
+def decision(given: ApprovalDecision) -> str:
+    """Return what was decided about code: "rejected: it reads the wrong series"."""
+    name = Decision.Name(given.decision).removeprefix("DECISION_").lower()
+    told = f"{name} for the whole job" if given.is_for_whole_job else name
+    return f"{told}: {plain(given.reason)}" if given.reason else told
+
+
+def asked(job_id: str, action: Action) -> Iterable[str]:
+    """Yield lines that say what a job asks a person, and how to answer."""
+    if action.HasField("ask_approval"):
+        yield f"may this code run? {plain(action.ask_approval.why)}"
+        yield f"`loupe jobs approve {job_id}` shows it and asks; `loupe jobs reject {job_id}` ends the job"
+    elif action.HasField("ask_person"):
+        yield plain(action.ask_person.prompt)
+        for choice in action.ask_person.choices:
+            yield f"  {plain(choice.choice_id)}  {plain(choice.text)}"
+        yield f"`loupe jobs answer {job_id} {plain(action.ask_person.choices[0].choice_id)}` takes the first"
 
 
 def is_setback(observation: Observation) -> bool:
@@ -49,6 +77,8 @@ def is_setback(observation: Observation) -> bool:
             return not observation.figures.figures
         case "verdict":
             return not observation.verdict.is_approved
+        case "approval":
+            return observation.approval.decision == Decision.DECISION_REJECTED
         case "run":
             return observation.run.result.outcome != Outcome.OUTCOME_COMPLETED
     return False

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from PIL import Image
 
 from loupe.orchestrator.v1 import orchestrator_pb2
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit.files_client import FilesClient
+from servers.kit.keys import KeyFolder
 from tests.contract.scripted_peers import Script, scripted
 from tests.running import Running, running
 
@@ -31,6 +33,9 @@ class World:
 
     def spec(self, question: str = "What is the total?", **more: Any) -> orchestrator_pb2.JobSpec:
         return orchestrator_pb2.JobSpec(question=question, inputs=[FileRef(file_id=self.picture.file_id)], **more)
+
+    def public_key(self, server: str) -> Ed25519PublicKey:
+        return KeyFolder(self.server.log.parent / "keys").public(server)
 
     async def run(self, question: str = "What is the total?", **more: Any) -> list[orchestrator_pb2.Step]:
         request = orchestrator_pb2.RunJobRequest(spec=self.spec(question, **more))

@@ -86,6 +86,8 @@ class Script:
     figures: list[Figure] = field(default_factory=lambda: [figure()])
     vision_error: LoupeError | None = None
     approves: Callable[[str], bool] = lambda source: True
+    findings: list[critic_pb2.Finding] = field(default_factory=list)
+    """Of code that is approved."""
     outcomes: list[sandbox_pb2.RunResult] = field(default_factory=list)
     """Results of the first runs; later ones complete."""
     failing_sources: frozenset[str] = frozenset()
@@ -104,6 +106,8 @@ class Script:
     run_inputs: list[bytes] = field(default_factory=list)
     run_began: asyncio.Event = field(default_factory=asyncio.Event)
     run_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    readings: int = 0
+    corrections: list[vision_pb2.RecalibrateChartRequest] = field(default_factory=list)
     repairs: list[codegen_pb2.RepairCodeRequest] = field(default_factory=list)
     authorizations: list[critic_pb2.AuthorizeRunRequest] = field(default_factory=list)
 
@@ -119,6 +123,7 @@ class Vision(vision_service_pb2_grpc.VisionServiceServicer):
         self.files = files
 
     async def AnalyzeImage(self, request: Any, context: Any) -> vision_pb2.AnalyzeImageResponse:
+        self.script.readings += 1
         if self.script.vision_error is not None:
             await _fail(context, self.script.vision_error)
         return vision_pb2.AnalyzeImageResponse(width_px=8, height_px=8, figures=self.script.figures, engine=ENGINE)
@@ -128,6 +133,7 @@ class Vision(vision_service_pb2_grpc.VisionServiceServicer):
         return vision_pb2.RenderOverlayResponse(overlay=request.file)
 
     async def RecalibrateChart(self, request: Any, context: Any) -> vision_pb2.RecalibrateChartResponse:
+        self.script.corrections.append(request)
         return vision_pb2.RecalibrateChartResponse(figure=request.figure)
 
 
@@ -170,7 +176,7 @@ class Critic(critic_service_pb2_grpc.CriticServiceServicer):
             is_approved=approved,
             code_sha256=hashlib.sha256(source.encode()).hexdigest(),
             policy_version="scripted",
-            findings=[] if approved else [finding],
+            findings=self.script.findings if approved else [finding],
         )
 
     async def ReviewCode(self, request: critic_pb2.ReviewCodeRequest, context: Any) -> critic_pb2.ReviewCodeResponse:
