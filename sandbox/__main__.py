@@ -20,7 +20,9 @@ from sandbox.lifetimes import Relays
 from sandbox.runners.choice import choose
 from sandbox.service import Sandbox
 from sandbox.servicer import SandboxServicer
+from sandbox.sessions import Sessions
 from sandbox.uids import UidPool
+from sandbox.used_tokens import InFolder, InMemory
 from servers.kit import config, serve
 from servers.kit.errors import NotReady
 from servers.kit.mesh import Mesh
@@ -47,6 +49,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         "sandbox proven",
         extra={"runner": f"{runner.name} {runner.version}", "enforced_by": sorted(set(runner.enforced_by.values()))},
     )
+    sessions = Sessions(runner, chosen.limits, most=settings.sessions, longest_lease_s=settings.session_lease_s)
     sandbox = Sandbox(
         runner=runner,
         runtime=found,
@@ -54,11 +57,13 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         gate=TokenGate(
             settings.keys.public("critic"),
             settings.keys.public("orchestrator"),
+            used=InFolder(settings.used_tokens_dir) if settings.used_tokens_dir else InMemory(),
             operator_key=_public_key(settings.operator_public_key) if settings.operator_public_key else None,
         ),
         concurrent_runs=settings.concurrent_runs,
         queued_runs=settings.queued_runs,
         input_timeout_s=settings.input_timeout_s,
+        sessions=sessions,
     )
     relays: Relays[RunCodeResponse] = Relays()
     runner.warm_up()
@@ -66,6 +71,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         yield serve.Registration(add_SandboxServiceServicer_to_server, SandboxServicer(sandbox, relays))
     finally:
         await relays.close()
+        await sessions.close_all()
         await runner.close()
 
 

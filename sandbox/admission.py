@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loupe.sandbox.v1.sandbox_pb2 import RunSpec
-from servers.kit.errors import CodeNotAuthorized, Overloaded, TokenReplayed
-from servers.kit.tokens import CODE_TOKEN_LIFETIME_S, CodeClaims, verify_code_token
-
-# A token is accepted a little beyond its end (clocks differ), so its jti is remembered longer than that.
-_REMEMBERED_BEYOND_S = 60
+from sandbox.used_tokens import UsedTokens
+from servers.kit.errors import CodeNotAuthorized, Overloaded
+from servers.kit.tokens import CodeClaims, verify_code_token
 
 
 class TokenGate:
@@ -26,24 +23,22 @@ class TokenGate:
         critic_key: Ed25519PublicKey,
         approval_key: Ed25519PublicKey,
         *,
+        used: UsedTokens,
         operator_key: Ed25519PublicKey | None = None,
-        now: Callable[[], float] = time.time,
     ) -> None:
         """Take the critic's signature, or in its place only the operator's where that key is given."""
         self._issuer, self._key = ("operator", operator_key) if operator_key else ("critic", critic_key)
         self._approval_key = approval_key
-        self._now = now
-        # What an earlier process of this service let through is not known here: its tokens are refused.
-        self._opened_s = int(now())
-        self._used: dict[str, float] = {}
+        self.used = used
 
-    def admit(self, spec: RunSpec) -> CodeClaims:
+    async def admit(self, spec: RunSpec) -> CodeClaims:
         """Return the claims under which exactly this source may run now, and use its tokens up.
 
         Raises:
           CodeNotAuthorized: the critic's token, or the approval it asks for, is missing, forged, expired, for other
             code or for another step.
           TokenReplayed: one was used before.
+          StorageUnavailable: whether it was can't be told.
         """
         code_sha256 = hashlib.sha256(spec.source.encode()).hexdigest()
         claims = verify_code_token(spec.critic_token, self._key, code_sha256=code_sha256, issuer=self._issuer)
@@ -55,20 +50,8 @@ class TokenGate:
             if (approval.job_id, approval.step, approval.attempt) != (claims.job_id, claims.step, claims.attempt):
                 raise CodeNotAuthorized("the approval is for another step than the critic's token")
             tokens.append(approval)
-        for token in tokens:
-            if f"{token.issuer}/{token.jti}" in self._used:
-                raise TokenReplayed(f"the token from the {token.issuer} was used before: ask for a new one")
-            if token.expire_time_s - CODE_TOKEN_LIFETIME_S < self._opened_s:
-                raise TokenReplayed(f"the token from the {token.issuer} is older than this sandbox: ask for a new one")
-        self._forget()
-        for token in tokens:
-            self._used[f"{token.issuer}/{token.jti}"] = token.expire_time_s + _REMEMBERED_BEYOND_S
+        await self.used.use_up(tokens)
         return claims
-
-    def _forget(self) -> None:
-        now = self._now()
-        for jti in [jti for jti, until in self._used.items() if until < now]:
-            del self._used[jti]
 
 
 class Places:
@@ -79,6 +62,18 @@ class Places:
         self._waiting = waiting
         self._free = asyncio.Semaphore(running)
         self._present = 0
+        self.refused_count = 0
+        """How many found no place, since the start."""
+
+    @property
+    def running_count(self) -> int:
+        """How many hold a place now."""
+        return min(self._present, self._running)
+
+    @property
+    def queued_count(self) -> int:
+        """How many wait for one now."""
+        return max(0, self._present - self._running)
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
@@ -88,6 +83,7 @@ class Places:
           Overloaded: everything is taken, the queue too.
         """
         if self._present >= self._running + self._waiting:
+            self.refused_count += 1
             raise Overloaded(
                 f"{self._running} programs run and {self._waiting} wait: every place is taken", retry_after_s=5.0
             )

@@ -124,6 +124,21 @@ class Hierarchy:
                 if path.exists():  # memsw and swap are missing where the kernel doesn't count swap
                     path.write_text(value)
 
+    def still(self, group: Group) -> None:
+        """Keep a group's processes from computing: frozen in version 2, at a hundredth of a processor in version 1."""
+        if self.version == 2:
+            _write(next(iter(group.folders.values())) / "cgroup.freeze", "1")
+        else:
+            _write(group.folders.get("cpu", Path("/none")) / "cpu.cfs_quota_us", str(_CPU_PERIOD_US // 100))
+
+    def wake(self, group: Group, limits: Limits) -> None:
+        """Let them compute again, within their limit."""
+        if self.version == 2:
+            _write(next(iter(group.folders.values())) / "cgroup.freeze", "0")
+        else:
+            quota = self._settings(limits)["cpu"]["cpu.cfs_quota_us"]
+            _write(group.folders.get("cpu", Path("/none")) / "cpu.cfs_quota_us", quota)
+
     def _settings(self, limits: Limits) -> dict[str, dict[str, str]]:
         memory = str(limits.memory_mib * MIB)
         processes = str(limits.process_count + _OWN_PROCESSES)
@@ -224,6 +239,12 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def _write(path: Path, value: str) -> None:
+    """Write where the kernel knows such a setting."""
+    if path.exists():
+        path.write_text(value)
 
 
 def _number(path: Path) -> int | None:

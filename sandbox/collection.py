@@ -1,16 +1,21 @@
-"""Collects what a program left in its working directory, when everything that could still change it is dead.
+"""Collects what a program left in its working directory.
 
-Nothing is followed: no link, FIFO, socket, device. Files are opened beneath the directory's descriptor, one component
-after the other. Sizes come from the open file, names are made safe, and nothing is decoded.
+Mostly when everything that could still change it is dead; after a run in a session the processes live on, so nothing
+here trusts that a name still means what it meant a moment ago. Nothing is followed: no link, FIFO, socket, device. A
+name is first held (O_PATH), then looked at, and only what is held is opened, beneath the directory's descriptor, one
+component after the other. Sizes come from the open file, names are made safe, and nothing is decoded.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
+import itertools
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from loupe.sandbox.v1.sandbox_pb2 import Artifact, ArtifactChunk, Limits
@@ -21,6 +26,8 @@ CHUNK_BYTES = 256 * 1024
 _MAX_DEPTH = 8
 _MAX_NAME_CHARS = 128
 _MAX_NOTES = 20
+# Folders and links of our own count, too.
+_ENTRIES_BEYOND_LIMIT = 256
 _UNSAFE = re.compile(r"[^\w .()+,=@-]", re.ASCII)
 
 
@@ -31,14 +38,21 @@ class Harvest:
     artifacts: list[Artifact] = field(default_factory=list)
     """Complete once `chunks` is exhausted."""
     notes: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    """Under which name each file came back, by its path."""
     has_left_out: bool = False
     """A limit on artifacts kept something from coming back."""
+
+
+Version = tuple[int, int, int]
+"""Inode, size and time of the last change, which a program can't set: another one means other content."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     parts: tuple[str, ...]
     size_bytes: int
+    version: Version
 
     @property
     def path(self) -> str:
@@ -48,20 +62,35 @@ class _Found:
 class Collector:
     """Reads one working directory once."""
 
-    def __init__(self, work_fd: int, *, inputs: Collection[str], figures: Collection[str], limits: Limits) -> None:
+    def __init__(
+        self,
+        work_fd: int,
+        *,
+        inputs: Collection[str],
+        captured: Collection[str],
+        limits: Limits,
+        known: Mapping[str, Version] | None = None,
+    ) -> None:
+        """Take what is no artifact: inputs by name, and, by path, the versions of files that came back before."""
         self._work_fd = work_fd
         self._inputs = inputs
-        self._figures = figures
+        self._captured = captured
         self._limits = limits
+        self._known = known or {}
         self._found: list[_Found] = []
+        self._entries_left = limits.inode_count + _ENTRIES_BEYOND_LIMIT
         self.harvest = Harvest()
+        self.versions: dict[str, Version] = {}
+        """Of every file that came back, now or before, and is still there."""
 
     def find(self) -> None:
         """Choose the files that come back, in the order of their names; say of the others why not."""
         candidates = sorted(self._walk((), os.dup(self._work_fd)), key=lambda found: found.parts)
         total, surplus = 0, 0
         for found in candidates:
-            if found.size_bytes > self._limits.artifact_mib * MIB:
+            if self._known.get(found.path) == found.version:
+                self.versions[found.path] = found.version
+            elif found.size_bytes > self._limits.artifact_mib * MIB:
                 size = _mib(found.size_bytes)
                 self._leave_out(f"artifact {_safe(found.path)} is {size} MiB, at most {self._limits.artifact_mib} MiB")
             elif total + found.size_bytes > self._limits.disk_mib * MIB:
@@ -87,13 +116,18 @@ class Collector:
                 name = _unique(_safe(found.path), taken)
                 taken.add(name)
                 self._note(f"artifact {name} was called {_printable(found.path)}")
-            artifact = Artifact(name=name, is_captured_figure=found.path in self._figures)
-            yield from self._read(found, artifact)
+            artifact = Artifact(name=name, is_captured_figure=found.path in self._captured)
+            try:
+                yield from self._read(found, artifact)
+            except OSError as error:
+                self._note(f"artifact {name} could not be read: {os.strerror(error.errno or 0)}")
+                continue
             self.harvest.artifacts.append(artifact)
+            self.harvest.names[found.path] = name
+            self.versions[found.path] = found.version
 
     def _read(self, found: _Found, artifact: Artifact) -> Iterator[ArtifactChunk]:
-        fd = _open_beneath(self._work_fd, found.parts)
-        try:
+        with _opened_beneath(self._work_fd, found.parts) as fd:
             digest, size = hashlib.sha256(), 0
             while size < found.size_bytes or size == 0:
                 data = os.read(fd, min(CHUNK_BYTES, found.size_bytes - size))
@@ -104,16 +138,16 @@ class Collector:
                 yield ArtifactChunk(name=artifact.name, data=data)
                 if not data:
                     break
-        finally:
-            os.close(fd)
         artifact.size_bytes, artifact.sha256 = size, digest.hexdigest()
 
     def _walk(self, parents: tuple[str, ...], folder_fd: int) -> Iterator[_Found]:
         try:
             with os.scandir(folder_fd) as entries:
-                names = sorted(entry.name for entry in entries)
+                names = sorted(entry.name for entry in itertools.islice(entries, self._entries_left))
+            self._entries_left -= len(names)
             for name in names:
-                yield from self._visit((*parents, name), name, folder_fd)
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    yield from self._visit((*parents, name), name, folder_fd)
         finally:
             os.close(folder_fd)
 
@@ -121,18 +155,21 @@ class Collector:
         path = "/".join(parts)
         if path in self._inputs or name == "__pycache__":
             return
-        status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        with _held(name, folder_fd) as held:
+            status = os.fstat(held)
+            if stat.S_ISDIR(status.st_mode):
+                if len(parts) > _MAX_DEPTH:
+                    self._note(f"folder {_safe(path)} is left out: at most {_MAX_DEPTH} folders deep")
+                    return
+                inner_fd = _open(held)
         if stat.S_ISDIR(status.st_mode):
-            if len(parts) > _MAX_DEPTH:
-                self._note(f"folder {_safe(path)} is left out: at most {_MAX_DEPTH} folders deep")
-                return
-            yield from self._walk(parts, _open(name, folder_fd, status.st_mode))
+            yield from self._walk(parts, inner_fd)
         elif not stat.S_ISREG(status.st_mode):
             self._note(f"{_printable(path)} is left out: not a regular file")
         elif name.startswith("."):
             self._note(f"{_printable(path)} is left out: hidden")
         else:
-            yield _Found(parts, status.st_size)
+            yield _Found(parts, status.st_size, (status.st_ino, status.st_size, status.st_ctime_ns))
 
     def _leave_out(self, note: str) -> None:
         self.harvest.has_left_out = True
@@ -143,24 +180,46 @@ class Collector:
             self.harvest.notes.append(text)
 
 
-def _open_beneath(root_fd: int, parts: tuple[str, ...]) -> int:
-    """Open a file component by component, so that no link on the way is followed."""
+@contextlib.contextmanager
+def _opened_beneath(root_fd: int, parts: tuple[str, ...]) -> Iterator[int]:
+    """Open a regular file component by component, so that no link on the way is followed."""
     fd = os.dup(root_fd)
-    for name in parts:
-        try:
-            following = _open(name, fd, os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-        finally:
+    try:
+        for name in parts:
+            with _held(name, fd) as held:
+                following = _open(held)
             os.close(fd)
-        fd = following
-    return fd
+            fd = following
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file any more")
+        yield fd
+    finally:
+        os.close(fd)
 
 
-def _open(name: str, folder_fd: int, mode: int) -> int:
-    """Open a regular file or a folder; one without read rights, which its owner took away, gets them back."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+@contextlib.contextmanager
+def _held(name: str, folder_fd: int) -> Iterator[int]:
+    """Hold what a name means now, without opening it: a link itself, a FIFO without waiting for its other end."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _open(held: int) -> int:
+    """Open a regular file or folder that is held; one without read rights, which its owner took away, gets them back.
+
+    Raises:
+      OSError: it is anything else.
+    """
+    mode = os.fstat(held).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "neither file nor folder")
+    by_descriptor = f"/proc/self/fd/{held}"
     if not mode & stat.S_IRUSR or (stat.S_ISDIR(mode) and not mode & stat.S_IXUSR):
-        os.chmod(name, mode & 0o777 | 0o700, dir_fd=folder_fd)
-    return os.open(name, flags, dir_fd=folder_fd)
+        os.chmod(by_descriptor, mode & 0o777 | 0o700)  # noqa: PTH101 - a descriptor, no path
+    return os.open(by_descriptor, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _safe(path: str) -> str:

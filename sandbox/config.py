@@ -37,8 +37,18 @@ class Settings(ServerSettings):
     queued_runs: int = Field(default=4, ge=0, le=1000)
     """Programs that wait for a place; more are answered RESOURCE_EXHAUSTED."""
 
+    sessions: int = Field(default=2, ge=0, le=128)
+    """Sessions open at one time; each holds a sandbox, and up to its memory limit. 0 allows none."""
+
+    session_lease_s: float = Field(default=600.0, gt=0, le=86400)
+    """Longest time a session lives without a run."""
+
     input_timeout_s: float = Field(default=30.0, gt=0)
     """Time in which the input files of a run must have arrived."""
+
+    used_tokens_dir: Path | None = None
+    """Folder in which used tokens are remembered, so that none runs twice after a restart or on another replica; all
+    replicas share it. Default: in memory, for one replica; it refuses tokens older than itself."""
 
     operator_public_key: Path | None = None
     """Public key (PEM) whose signature lets code run in place of the critic's. Set by `loupe sandbox run` for the

@@ -7,6 +7,8 @@ socket (SOCK_SEQPACKET, JSON) until then:
     2. service:   the order, with a descriptor of the program's bytes, and one of its inputs' where there are any
     3. process 2: {"ready": true} with a descriptor of /work, by which the outputs are collected when all here are dead
     4. process 1: {"exit": {"status": 0, ...}}, and ends; with process 1 the kernel ends every other
+
+In a session process 2 keeps its end, and hears of its programs there (`resident`).
 """
 # ruff: noqa: PTH208 - importing pathlib would slow every sandbox's start
 
@@ -20,7 +22,7 @@ import signal
 import socket
 from typing import Any, NoReturn
 
-from sandbox.bootstrap import confinement, guest
+from sandbox.bootstrap import confinement, guest, resident
 
 _MAX_ORDER_BYTES = 131072
 _LARGEST_PROGRAM_BYTES = 1048576  # four times what the contract lets through
@@ -32,6 +34,7 @@ def warm(preload: list[str], matplotlib: str) -> None:
     for name in preload:
         importlib.import_module(name)
     if "matplotlib.pyplot" in preload:
+        importlib.import_module("sandbox.bootstrap.figure_data")
         _draw()
 
 
@@ -105,10 +108,15 @@ def _become_program(control: socket.socket, report_fd: int, program_fd: int, set
         signal.signal(signal.SIGINT, signal.default_int_handler)
         socket.send_fds(control, [b'{"ready": true}'], [work_fd])
         os.close(work_fd)
-        control.close()
         confinement.set_dumpable(True)
+        if order["is_session"]:
+            os.close(report_fd)  # each run brings one of its own
+        else:
+            control.close()
     except BaseException as error:
         _give_up(error)
+    if order["is_session"]:
+        resident.serve(control)
     guest.run(order["seed"], report_fd)
 
 

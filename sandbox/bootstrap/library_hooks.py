@@ -1,11 +1,13 @@
 """What is done to numpy and matplotlib before a program uses them: at once where they are warm, else at their import.
 
 numpy: every source of randomness starts from the run's seed, also generators made without one.
-matplotlib: a figure that was saved is remembered, so that the unsaved ones can be captured at the end.
+matplotlib: a figure that was saved is remembered, so that the unsaved ones can be captured at the end; what a figure
+shows is read when it is saved or captured.
 """
 
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import os
 import random
 import sys
@@ -15,6 +17,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _MAX_FIGURES = 100
+_MAX_FILES = 20  # of one figure
+_MAX_NOTES = 10
+_READER = "sandbox.bootstrap.figure_data"
 
 
 class LibraryHooks(importlib.abc.MetaPathFinder):
@@ -23,6 +28,12 @@ class LibraryHooks(importlib.abc.MetaPathFinder):
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._saved: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._reader: Any = None
+        self._reader_spec = importlib.util.find_spec(_READER)
+        self.figures: list[dict[str, Any]] = []
+        """What each figure shows, with its "files" in /work, in the form of loupe.sandbox.v1.FigureData."""
+        self.notes: list[str] = []
+        """What went wrong with figures."""
         self._actions: dict[str, Callable[[Any], None]] = {
             "numpy.random": self._seed_numpy,
             "matplotlib.backend_bases": self._remember_saves,
@@ -60,18 +71,49 @@ class LibraryHooks(importlib.abc.MetaPathFinder):
         print_figure = backend_bases.FigureCanvasBase.print_figure
         saved = self._saved
 
-        def print_and_remember(canvas: Any, *args: Any, **kwargs: Any) -> Any:
+        def print_and_remember(canvas: Any, filename: Any, *args: Any, **kwargs: Any) -> Any:
             saved.add(canvas.figure)
-            return print_figure(canvas, *args, **kwargs)
+            result = print_figure(canvas, filename, *args, **kwargs)
+            self._read_figure(canvas.figure, _path(filename))
+            return result
 
         backend_bases.FigureCanvasBase.print_figure = print_and_remember
 
-    def capture_figures(self, folder: str) -> tuple[list[str], list[str]]:
-        """Save the open figures that were never saved as figure-N.png; return their names and what went wrong."""
+    def _read_figure(self, figure: Any, path: str) -> None:
+        """Note what a figure shows, now that it was drawn into a file; empty for one that is none of /work."""
+        if len(self.figures) >= _MAX_FIGURES:
+            return
+        try:
+            if self._reader is None:
+                self._reader = self._load_reader().FigureReader()
+            shown = self._reader.read(figure)
+        except Exception as error:  # whatever the figure holds, the program goes on
+            self._note(f"the numbers behind a figure could not be read: {type(error).__name__}: {error}")
+            return
+        last = self.figures[-1] if self.figures else None
+        if last and shown == {name: last[name] for name in shown}:
+            # The same once more, in another format.
+            self._reader.give_back(shown)
+        else:
+            last = shown | {"files": []}
+            self.figures.append(last)
+        if path and len(last["files"]) < _MAX_FILES:
+            last["files"].append(path)
+
+    def _load_reader(self) -> Any:
+        if _READER not in sys.modules:
+            # Not by name: the program has a search path of its own, on which this is not.
+            assert self._reader_spec and self._reader_spec.loader
+            sys.modules[_READER] = importlib.util.module_from_spec(self._reader_spec)
+            self._reader_spec.loader.exec_module(sys.modules[_READER])
+        return sys.modules[_READER]
+
+    def capture_figures(self, folder: str) -> list[str]:
+        """Save the open figures that were never saved as figure-N.png; return their names."""
         pyplot = sys.modules.get("matplotlib.pyplot")
         names: list[str] = []
         if pyplot is None:
-            return names, []
+            return names
         for number in pyplot.get_fignums()[:_MAX_FIGURES]:
             figure = pyplot.figure(number)
             if figure in self._saved:
@@ -80,9 +122,26 @@ class LibraryHooks(importlib.abc.MetaPathFinder):
             try:
                 figure.savefig(f"{folder}/{name}", format="png", metadata={"Software": None})
             except Exception as error:  # whatever the figure holds, the program's result stands
-                return names, [f"figure {number} could not be captured: {type(error).__name__}: {error}"[:500]]
+                self._note(f"figure {number} could not be captured: {type(error).__name__}: {error}")
+                break
             names.append(name)
-        return names, []
+        return names
+
+    def begin(self) -> None:
+        """Forget what a session's earlier run showed."""
+        self._reader = None
+        self.figures = []
+        self.notes = []
+
+    def close_figures(self) -> None:
+        """Close what was captured, so that the session's next run draws anew."""
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            pyplot.close("all")
+
+    def _note(self, text: str) -> None:
+        if len(self.notes) < _MAX_NOTES:
+            self.notes.append(text[:500].encode(errors="replace").decode())
 
 
 def install(seed: int) -> LibraryHooks:
@@ -97,3 +156,11 @@ def _free_name(folder: str, number: int) -> str:
     while os.path.lexists(f"{folder}/figure-{number}.png"):
         number += 1
     return f"figure-{number}.png"
+
+
+def _path(file: object) -> str:
+    """Return where a file lies within /work; empty for one elsewhere, or that is no path."""
+    if not isinstance(file, str | os.PathLike):
+        return ""
+    path = os.path.abspath(os.fsdecode(file))  # noqa: PTH100 - a link is not to be followed
+    return path.removeprefix("/work/")[:1000] if path.startswith("/work/") else ""

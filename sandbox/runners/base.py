@@ -1,11 +1,14 @@
 """The seam between the service and a way of confining a program."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits, OutputChunk, PythonError
+from loupe.sandbox.v1.shown_value_pb2 import ShownValue
+from sandbox.runners.report import Drawn
 
 
 class SandboxBroken(Exception):
@@ -47,8 +50,10 @@ class Ending:
     peak_memory_kib: int = 0
 
     error: PythonError | None = None
-    figures: tuple[str, ...] = ()
-    """Names of captured figures."""
+    captured: tuple[str, ...] = ()
+    """Files of captured figures."""
+    figures: tuple[Drawn, ...] = ()
+    value: ShownValue | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -66,6 +71,53 @@ class Run(Protocol):
         """Return how it ended, once everything inside is dead."""
 
 
+class Session(Protocol):
+    """One sandbox that keeps its variables and files over several programs, one at a time."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether another program can run in it."""
+
+    def start(self, program: Program) -> AbstractAsyncContextManager[Run]:
+        """Start a program; leaving the context before it has ended ends the session.
+
+        Other than in a sandbox of its own, what the program started lives on when it has ended: `Run.output` and
+        `Run.ending` don't wait for it. Of the limits, those of the sandbox are the session's.
+        Raises:
+          SandboxBroken: the session has ended.
+        """
+
+    def kill(self) -> None:
+        """Kill everything inside, also a program that runs."""
+
+    async def close(self) -> None:
+        """Kill whatever is left of it and remove every trace."""
+
+
+class PoolCounts(Protocol):
+    """How well the sandboxes that are made ahead of time suffice."""
+
+    size: int
+    made_count: int
+    waited_count: int
+
+    @property
+    def ready_count(self) -> int:
+        """How many are ready now."""
+
+
+@runtime_checkable
+class SessionRunner(Protocol):
+    """A runner that can keep a sandbox for several programs."""
+
+    async def open_session(self, limits: Limits) -> Session:
+        """Return a session, which is the caller's to close.
+
+        Raises:
+          SandboxBroken: it could not be made.
+        """
+
+
 class Runner(Protocol):
     """Confines programs. Implementations promise every limit they name in `enforced_by`, and no network."""
 
@@ -73,6 +125,10 @@ class Runner(Protocol):
     version: str
     enforced_by: Mapping[LimitKind.ValueType, str]
     """By which means each limit holds on this machine; a limit that nothing holds is absent."""
+
+    @property
+    def pool(self) -> PoolCounts:
+        """The sandboxes that are made ahead of time."""
 
     def warm_up(self) -> None:
         """Begin to make sandboxes ahead of time."""
@@ -86,3 +142,11 @@ class Runner(Protocol):
         Raises:
           SandboxBroken: it could not be started.
         """
+
+
+def memory_file(content: bytes) -> int:
+    """Return a fresh descriptor at the start of `content`: one shared by two runs would be at its end in the second."""
+    fd = os.memfd_create("loupe-sandbox")
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

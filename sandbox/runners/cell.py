@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import time
@@ -22,9 +23,9 @@ from loupe.sandbox.v1.sandbox_pb2 import LimitKind, OutputChunk, OutputStream
 from sandbox.cgroups import Group
 from sandbox.runners.base import SandboxBroken
 from sandbox.runners.output_pipes import OutputPipes
+from sandbox.runners.report_pipe import ReportPipe
 from sandbox.runners.zygote import Zygote
 
-_MAX_REPORT_BYTES = 65536
 _MADE_WITHIN_S = 30.0
 # While none of the user's code runs, only complaints come.
 _COMPLAINT_BYTES = 65536
@@ -44,7 +45,7 @@ class Cell:
         self._number = 0
         self._started_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self.init_pid = 0
+        self.init_pid = self.program_pid = 0
         self.stopped_by: LimitKind.ValueType | None = None
         self.wall_s = 0.0
         self.work_fd = -1
@@ -52,7 +53,8 @@ class Cell:
         self._control.setblocking(False)
         stdout, inner_stdout = self._pipe()
         stderr, inner_stderr = self._pipe()
-        self._report_fd, inner_report = self._pipe()
+        self._report = ReportPipe()
+        inner_report = self._report.inner_fd
         inner = [inner_control.detach(), inner_stdout, inner_stderr, inner_report]
         try:
             self._number = zygote.make(inner)
@@ -81,9 +83,9 @@ class Cell:
         self._init_pidfd, program_pidfd = pidfds
         self._fds.add(program_pidfd)
         self._loop.add_reader(self._init_pidfd, self._all_dead)
-        self.init_pid = _pid_of(self._init_pidfd)
+        self.init_pid, self.program_pid = _pid_of(self._init_pidfd), _pid_of(program_pidfd)
         if self.group:
-            for pid in (self.init_pid, _pid_of(program_pidfd)):
+            for pid in (self.init_pid, self.program_pid):
                 self.group.add(pid)
 
     @property
@@ -91,11 +93,19 @@ class Cell:
         """Whether it still waits."""
         return self._init_pidfd >= 0 and not self._dead.is_set() and self._zygote.is_alive
 
-    async def begin(self, order: Mapping[str, Any], fds: list[int], wall_time_s: float, output_bytes: int) -> None:
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything inside still runs, or may."""
+        return self._init_pidfd >= 0 and not self._dead.is_set()
+
+    async def begin(
+        self, order: Mapping[str, Any], fds: list[int], wall_time_s: float | None, output_bytes: int
+    ) -> None:
         """Give it its program and return once that is about to run.
 
         Args:
           fds: descriptors of the program's bytes and, where there are any, its inputs'.
+          wall_time_s: when it is killed; None for a session, whose programs are yet to come.
         Raises:
           SandboxBroken: it ended, or took too long, before it was confined.
         """
@@ -110,7 +120,34 @@ class Cell:
         self.work_fd = fds[0]
         self._fds.add(self.work_fd)
         self._started_at = time.monotonic()
-        self._timer = self._loop.call_later(wall_time_s, self.kill, LimitKind.LIMIT_KIND_WALL_TIME)
+        if wall_time_s is not None:
+            self._timer = self._loop.call_later(wall_time_s, self.kill, LimitKind.LIMIT_KIND_WALL_TIME)
+
+    def give_order(self, order: Mapping[str, Any], fds: list[int]) -> None:
+        """Tell a session's process 2 what to execute next.
+
+        Raises:
+          SandboxBroken: it is gone, or an earlier program has spoken in its place.
+        """
+        try:
+            if select.select([self._control], [], [], 0)[0]:
+                raise SandboxBroken("the session has spoken without being asked")
+            socket.send_fds(self._control, [json.dumps(order).encode()], fds)
+        except OSError as error:
+            raise SandboxBroken(f"the session is gone: {error}") from error
+
+    async def heard_or_died(self) -> bytes:
+        """Return the next message; nothing where everything inside is dead and said no more."""
+        heard = asyncio.Event()
+        self._loop.add_reader(self._control.fileno(), heard.set)
+        waiting = [asyncio.ensure_future(heard.wait()), asyncio.ensure_future(self._dead.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._loop.remove_reader(self._control.fileno())
+            for one in waiting:
+                one.cancel()
+        return self.exit_message()
 
     def kill(self, cause: LimitKind.ValueType | None) -> None:
         """Kill everything inside; the first cause stays."""
@@ -132,11 +169,8 @@ class Cell:
         return await self._zygote.cpu_s(self._number)
 
     def report(self) -> bytes:
-        """Return what the program's process left on the report pipe."""
-        try:
-            return os.read(self._report_fd, _MAX_REPORT_BYTES)
-        except BlockingIOError:
-            return b""
+        """Return what the program's process said of itself."""
+        return self._report.content()
 
     def exit_message(self) -> bytes:
         """Return what process 1 said last; empty if it was killed before."""
@@ -160,6 +194,7 @@ class Cell:
             os.close(self._init_pidfd)
             self._init_pidfd = -1
         self._outputs.stop()
+        self._report.close()
         self._zygote.forget(self._number)
         for fd in self._fds:
             os.close(fd)

@@ -2,41 +2,27 @@
 
 import os
 import signal
-from typing import Literal
+from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel
 
-from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits, PythonError
+from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits
 from sandbox.cgroups import Usage
 from sandbox.runners.base import Ending
+from sandbox.runners.report import Refused, Report, parse
 
 
 class _Exit(BaseModel):
     status: int
     peak_memory_kib: int
+    is_disk_full: bool = False
 
 
 class _ExitMessage(BaseModel):
     exit: _Exit
 
 
-class _Error(BaseModel):
-    type: str = Field(max_length=1000)
-    message: str = Field(max_length=2000)
-    line: int = Field(ge=0, lt=2**31)
-    refused: Literal["", "memory", "disk", "processes", "network"]
-
-
-class _Report(BaseModel):
-    """What the program's own process says: a claim, checked for form and believed in nothing that matters."""
-
-    model_config = ConfigDict(strict=True)
-    error: _Error | None
-    figures: list[str] = Field(max_length=100)
-    notes: list[str] = Field(max_length=10)
-
-
-_REFUSED = {
+_REFUSED: Mapping[Refused, LimitKind.ValueType] = {
     "": LimitKind.LIMIT_KIND_UNSPECIFIED,
     "memory": LimitKind.LIMIT_KIND_MEMORY,
     "disk": LimitKind.LIMIT_KIND_DISK,
@@ -51,7 +37,7 @@ def ending_of(
     exit_message: bytes,
     report: bytes,
     usage: Usage | None,
-    disk: os.statvfs_result,
+    disk: os.statvfs_result | None,
     limits: Limits,
     wall_s: float,
     cpu_s: float,
@@ -62,10 +48,11 @@ def ending_of(
       stopped_by: the limit at which the service killed it.
       exit_message: of process 1; empty if it was killed.
       report: of the program's process; untrusted.
-      disk: the file system of /work, after everything is dead.
+      disk: the file system of /work, after everything is dead; None where process 1 tells of it.
       cpu_s: as the processes' parent counts it; a cgroup, where there is one, counts it better.
     """
     usage = usage or Usage()
+    is_disk_full, is_out_of_inodes = disk is not None and disk.f_bavail == 0, disk is not None and disk.f_ffree == 0
     ending = Ending(
         wall_s=wall_s, cpu_s=cpu_s if usage.cpu_s is None else usage.cpu_s, peak_memory_kib=usage.peak_memory_kib or 0
     )
@@ -74,11 +61,16 @@ def ending_of(
         # The group's peak also holds files the kernel cached on its behalf: the processes' own is what a person means.
         ending.peak_memory_kib = said.peak_memory_kib
         ending.signal = os.WTERMSIG(said.status) if os.WIFSIGNALED(said.status) else 0
+        is_disk_full = is_disk_full or said.is_disk_full
         ending.exit_code = os.waitstatus_to_exitcode(said.status) if not ending.signal else 128 + ending.signal
     else:
         ending.signal, ending.exit_code = signal.SIGKILL, 128 + signal.SIGKILL
-    _take_report(ending, report)
-    _name_limit(ending, stopped_by, usage, disk, refused=_claimed(report))
+    said_inside = parse(report)
+    _take_report(ending, said_inside)
+    refused = _REFUSED[said_inside.refused]
+    _name_limit(ending, stopped_by, usage, refused=refused, is_disk_full=is_disk_full or is_out_of_inodes)
+    if ending.exceeded == LimitKind.LIMIT_KIND_DISK and is_out_of_inodes:
+        ending.exceeded = LimitKind.LIMIT_KIND_INODES
     if ending.is_stopped and ending.exceeded == LimitKind.LIMIT_KIND_MEMORY and usage.oom_kill_count:
         ending.peak_memory_kib = limits.memory_mib * 1024
     return ending
@@ -88,8 +80,9 @@ def _name_limit(
     ending: Ending,
     stopped_by: LimitKind.ValueType | None,
     usage: Usage,
-    disk: os.statvfs_result,
+    *,
     refused: LimitKind.ValueType,
+    is_disk_full: bool,
 ) -> None:
     """Set which limit was met, and whether it ended the run."""
     has_failed = ending.exit_code != 0
@@ -102,30 +95,14 @@ def _name_limit(
         ending.exceeded, ending.is_stopped = refused, True
     elif usage.refused_fork_count:
         ending.exceeded, ending.is_stopped = LimitKind.LIMIT_KIND_PROCESSES, False
-    elif has_failed and (disk.f_bavail == 0 or disk.f_ffree == 0 or ending.signal == signal.SIGXFSZ):
+    elif has_failed and (is_disk_full or ending.signal == signal.SIGXFSZ):
         # Some libraries swallow the errno: a failure on a full disk is the disk's.
         ending.exceeded, ending.is_stopped = LimitKind.LIMIT_KIND_DISK, True
-    if ending.exceeded == LimitKind.LIMIT_KIND_DISK and disk.f_ffree == 0:
-        ending.exceeded = LimitKind.LIMIT_KIND_INODES
 
 
-def _parse(report: bytes) -> _Report | None:
-    try:
-        return _Report.model_validate_json(report)
-    except ValidationError:  # none was made, or not by our code
-        return None
-
-
-def _claimed(report: bytes) -> LimitKind.ValueType:
-    said = _parse(report)
-    return _REFUSED[said.error.refused] if said and said.error else LimitKind.LIMIT_KIND_UNSPECIFIED
-
-
-def _take_report(ending: Ending, report: bytes) -> None:
-    said = _parse(report)
-    if said is None:
-        return
-    if said.error:
-        ending.error = PythonError(type=said.error.type, message=said.error.message, line=said.error.line)
-    ending.figures = tuple(said.figures)
-    ending.notes += [note[:500] for note in said.notes]
+def _take_report(ending: Ending, said: Report) -> None:
+    ending.error = said.error
+    ending.captured = said.captured
+    ending.figures = said.figures
+    ending.value = said.value
+    ending.notes += said.notes

@@ -26,9 +26,10 @@ from sandbox.limits import KIB, MIB
 from sandbox.policy import Policy
 from sandbox.pool import Pool
 from sandbox.runners import base_tree
-from sandbox.runners.base import Ending, Program, SandboxBroken
+from sandbox.runners.base import Ending, Program, SandboxBroken, memory_file
 from sandbox.runners.cell import Cell
 from sandbox.runners.ending import ending_of
+from sandbox.runners.session_cell import SessionCell
 from sandbox.runners.zygote import Zygote
 from sandbox.runtime import Runtime
 from sandbox.uids import UidPool
@@ -88,7 +89,7 @@ class Namespaces:
         try:
             if cell.group and self._hierarchy and program.limits != self._defaults:
                 self._hierarchy.bound(cell.group, program.limits)
-            source_fd = _readable_copy(program.source)
+            source_fd = memory_file(program.source)
             try:
                 fds = [source_fd, *([program.inputs_fd] if program.inputs else [])]
                 output_bytes = program.limits.output_kib * KIB
@@ -99,6 +100,26 @@ class Namespaces:
                 yield NamespacesRun(cell, program.limits)
         finally:
             await to_the_end(cell.close())
+
+    async def open_session(self, limits: Limits) -> SessionCell:
+        """See `SessionRunner.open_session`."""
+        cell = await self.pool.take()
+        session = SessionCell(cell, self._hierarchy, limits)
+        try:
+            if cell.group and self._hierarchy:
+                self._hierarchy.bound(cell.group, limits)
+            source_fd = memory_file(b"")
+            try:
+                order = self._order(Program(source=b"", seed=0, limits=limits)) | {"is_session": True}
+                await cell.begin(order, [source_fd], None, 64 * KIB)
+            finally:
+                os.close(source_fd)
+            if not self._counts(LimitKind.LIMIT_KIND_MEMORY):
+                session.watch()
+        except BaseException:
+            await to_the_end(session.close())
+            raise
+        return session
 
     async def _make(self) -> Cell:
         """Return a cell that waits for its program, in a group with the default limits."""
@@ -118,7 +139,7 @@ class Namespaces:
             await self._zygote.close()
         self._zygote = None
         zygote = Zygote()
-        files = {path: _readable_copy(content) for path, content in base_tree.contents(self._policy).items()}
+        files = {path: memory_file(content) for path, content in base_tree.contents(self._policy).items()}
         try:
             await zygote.start(
                 lambda control_fd: base_tree.command(
@@ -165,6 +186,7 @@ class Namespaces:
             "rlimits": rlimits,
             "cpus": [] if self._counts(LimitKind.LIMIT_KIND_CPU) else self._some_cpus(limits.cpu_count),
             "seed": program.seed,
+            "is_session": False,
         }
 
     @asynccontextmanager
@@ -272,11 +294,3 @@ def _enforced_by(hierarchy: Hierarchy | None) -> dict[LimitKind.ValueType, str]:
         LimitKind.LIMIT_KIND_NETWORK: "network namespace, seccomp",
     }
     return means | (hierarchy.enforced_by if hierarchy else {})
-
-
-def _readable_copy(content: bytes) -> int:
-    """Return a fresh descriptor at the start of `content`: one shared by two runs would be at its end in the second."""
-    fd = os.memfd_create("loupe-sandbox")
-    os.write(fd, content)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from loupe.sandbox.v1.sandbox_pb2 import RunSpec
 from sandbox.admission import Places, TokenGate
+from sandbox.used_tokens import InMemory
 from servers.kit.errors import CodeNotAuthorized, Overloaded, TokenReplayed
 from servers.kit.tokens import CodeClaims, sign_code_token
 
@@ -19,7 +20,8 @@ SOURCE = "print(1)"
 
 
 def gate(opened_ago_s: float = 10) -> TokenGate:
-    return TokenGate(CRITIC.public_key(), ORCHESTRATOR.public_key(), now=lambda: time.time() - opened_ago_s)
+    used = InMemory(now=lambda: time.time() - opened_ago_s)
+    return TokenGate(CRITIC.public_key(), ORCHESTRATOR.public_key(), used=used)
 
 
 def token(*, needs_approval: bool = False, attempt: int = 1, issuer: str = "critic") -> str:
@@ -28,39 +30,39 @@ def token(*, needs_approval: bool = False, attempt: int = 1, issuer: str = "crit
     return sign_code_token(CRITIC if issuer == "critic" else ORCHESTRATOR, claims, issuer=issuer)
 
 
-def test_a_token_is_used_up_by_its_first_run():
+async def test_a_token_is_used_up_by_its_first_run():
     one, spec = gate(), RunSpec(source=SOURCE, critic_token=token())
-    assert one.admit(spec).job_id == "job-1"
+    assert (await one.admit(spec)).job_id == "job-1"
     with pytest.raises(TokenReplayed):
-        one.admit(spec)
+        await one.admit(spec)
 
 
-def test_a_token_older_than_the_sandbox_may_have_run_before_and_is_refused():
+async def test_a_token_older_than_the_sandbox_may_have_run_before_and_is_refused():
     with pytest.raises(TokenReplayed, match="older than this sandbox"):
-        gate(opened_ago_s=-30).admit(RunSpec(source=SOURCE, critic_token=token()))
+        await gate(opened_ago_s=-30).admit(RunSpec(source=SOURCE, critic_token=token()))
 
 
-def test_an_approval_of_another_attempt_is_refused_and_uses_nothing_up():
+async def test_an_approval_of_another_attempt_is_refused_and_uses_nothing_up():
     one = gate()
     spec = RunSpec(source=SOURCE, critic_token=token(needs_approval=True))
     spec.approval_token = token(attempt=2, issuer="orchestrator")
     with pytest.raises(CodeNotAuthorized, match="another step"):
-        one.admit(spec)
+        await one.admit(spec)
     spec.approval_token = token(issuer="orchestrator")
-    one.admit(spec)
+    await one.admit(spec)
 
 
-def test_one_approval_does_not_serve_two_runs():
+async def test_one_approval_does_not_serve_two_runs():
     one, approval = gate(), token(issuer="orchestrator")
-    one.admit(RunSpec(source=SOURCE, critic_token=token(needs_approval=True), approval_token=approval))
+    await one.admit(RunSpec(source=SOURCE, critic_token=token(needs_approval=True), approval_token=approval))
     with pytest.raises(TokenReplayed, match="orchestrator"):
-        one.admit(RunSpec(source=SOURCE, critic_token=token(needs_approval=True), approval_token=approval))
+        await one.admit(RunSpec(source=SOURCE, critic_token=token(needs_approval=True), approval_token=approval))
 
 
-def test_a_critics_token_is_no_approval():
+async def test_a_critics_token_is_no_approval():
     spec = RunSpec(source=SOURCE, critic_token=token(needs_approval=True), approval_token=token())
     with pytest.raises(CodeNotAuthorized):
-        gate().admit(spec)
+        await gate().admit(spec)
 
 
 async def test_places_are_taken_in_turn_and_the_queue_is_bounded():

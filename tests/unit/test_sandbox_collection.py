@@ -15,10 +15,10 @@ from sandbox.media_type import sniff
 LIMITS = Limits(artifact_count=50, artifact_mib=1, disk_mib=3)
 
 
-def collect(folder: Path, *, limits: Limits = LIMITS, inputs=(), figures=()) -> tuple[dict[str, bytes], Harvest]:
+def collect(folder: Path, *, limits: Limits = LIMITS, inputs=(), captured=()) -> tuple[dict[str, bytes], Harvest]:
     fd = os.open(folder, os.O_RDONLY)
     try:
-        collector = Collector(fd, inputs=inputs, figures=figures, limits=limits)
+        collector = Collector(fd, inputs=inputs, captured=captured, limits=limits)
         collector.find()
         files: dict[str, bytes] = {}
         for chunk in collector.chunks():
@@ -33,7 +33,7 @@ def test_inputs_stay_and_everything_else_comes_in_the_order_of_names(tmp_path):
     (tmp_path / "sub").mkdir()
     for name in ("b.txt", "a.txt", "input.json", "sub/c.txt"):
         (tmp_path / name).write_text(name)
-    files, harvest = collect(tmp_path, inputs={"input.json"}, figures={"a.txt"})
+    files, harvest = collect(tmp_path, inputs={"input.json"}, captured={"a.txt"})
     assert list(files) == ["a.txt", "b.txt", "sub/c.txt"]
     assert [item.is_captured_figure for item in harvest.artifacts] == [True, False, False]
     assert harvest.notes == []

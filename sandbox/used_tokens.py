@@ -1,0 +1,160 @@
+"""Which tokens were used: in memory, or in a folder that restarts survive and replicas share.
+
+In the folder a used token is an empty file, made with O_EXCL, which of any number of processes lets exactly one
+succeed: on a local disk, and on NFS from version 3 on (export it with `sync`). Where that can't be told for sure, such
+as on a full disk or after a lost answer, the program does not run.
+
+    <folder>/<minute in which it expires>/<SHA-256 of issuer and jti>
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from servers.kit.errors import NotReady, StorageUnavailable, TokenReplayed
+from servers.kit.tokens import CODE_TOKEN_LIFETIME_S, CodeClaims
+
+# A token is accepted a little beyond its end (clocks differ), so it is remembered longer than that.
+_REMEMBERED_BEYOND_S = 60
+_BUCKET_S = 60
+_SWEEP_EVERY_S = 30.0
+MOST_TOKENS = 100_000
+"""More than this many used at a time, and none is accepted: sixty seconds of tokens are far fewer."""
+
+
+class UsedTokens(Protocol):
+    """Lets each token through once, among all who share this."""
+
+    is_shared: bool
+    """Whether restarts and replicas are among them."""
+
+    async def use_up(self, tokens: Sequence[CodeClaims]) -> None:
+        """Note that these are used now.
+
+        Raises:
+          TokenReplayed: one was used before, or might have been.
+          StorageUnavailable: it can't be told.
+        """
+
+
+class InMemory:
+    """Forgets with the process, and so refuses what is older than itself."""
+
+    is_shared = False
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._opened_s = int(now())
+        self._used: dict[str, float] = {}
+
+    async def use_up(self, tokens: Sequence[CodeClaims]) -> None:
+        """See `UsedTokens.use_up`; nothing is used up by a call that raises."""
+        for token in tokens:
+            if _name(token) in self._used:
+                raise _replayed(token)
+            if token.expire_time_s - CODE_TOKEN_LIFETIME_S < self._opened_s:
+                raise TokenReplayed(f"the token from the {token.issuer} is older than this sandbox: ask for a new one")
+        for name in [name for name, until in self._used.items() if until < self._now()]:
+            del self._used[name]
+        if len(self._used) >= MOST_TOKENS:
+            raise StorageUnavailable(f"{MOST_TOKENS} tokens were used within a minute, no more can be remembered")
+        for token in tokens:
+            self._used[_name(token)] = token.expire_time_s + _REMEMBERED_BEYOND_S
+
+
+class InFolder:
+    """Remembers in a folder, which holds nothing else."""
+
+    is_shared = True
+
+    def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
+        """Take a folder.
+
+        Raises:
+          NotReady: it can't be written; the message says what helps.
+        """
+        self._folder = folder
+        self._now = now
+        self._swept_at_s = -_SWEEP_EVERY_S
+        self._count = 0
+        probe = folder / f".probe-{os.getpid()}"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create(probe)
+            probe.unlink()
+        except OSError as error:
+            raise NotReady(
+                f"LOUPE_SANDBOX_USED_TOKENS_DIR: {folder} can't be written ({error.strerror}): give the sandbox's user "
+                "a folder of its own there, or leave the setting empty for one replica"
+            ) from error
+
+    async def use_up(self, tokens: Sequence[CodeClaims]) -> None:
+        """See `UsedTokens.use_up`; a token may be used up by a call that raises because of another."""
+        # A disk may be far away: the event loop does not wait for it.
+        await asyncio.to_thread(self._use_up, tokens)
+
+    def _use_up(self, tokens: Sequence[CodeClaims]) -> None:
+        try:
+            self._sweep()
+            if self._count >= MOST_TOKENS:
+                raise StorageUnavailable(f"{self._folder} holds {MOST_TOKENS} used tokens, no more can be remembered")
+            for token in tokens:
+                bucket = self._folder / str(token.expire_time_s // _BUCKET_S)
+                with contextlib.suppress(FileExistsError):
+                    bucket.mkdir(mode=0o700)
+                    _make_lasting(self._folder)
+                try:
+                    _create(bucket / _name(token))
+                except FileExistsError:
+                    raise _replayed(token) from None
+                self._count += 1
+        except OSError as error:
+            raise StorageUnavailable(f"the used tokens can't be remembered: {error.strerror}") from error
+
+    def _sweep(self) -> None:
+        """Forget what nobody accepts any more, now and then."""
+        now = self._now()
+        if now - self._swept_at_s < _SWEEP_EVERY_S:
+            return
+        self._swept_at_s = now
+        count = 0
+        for entry in os.scandir(self._folder):
+            if not entry.name.isdecimal():
+                continue
+            if (int(entry.name) + 1) * _BUCKET_S + _REMEMBERED_BEYOND_S < now:
+                # Another replica may be at it, too.
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    count += sum(1 for _ in os.scandir(entry.path))
+        self._count = count
+
+
+def _create(path: Path) -> None:
+    """Make an empty file that did not exist, for good: a machine that stops now still knows it afterwards."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    _make_lasting(path.parent)
+
+
+def _make_lasting(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _name(token: CodeClaims) -> str:
+    return hashlib.sha256(f"{token.issuer}/{token.jti}".encode()).hexdigest()
+
+
+def _replayed(token: CodeClaims) -> TokenReplayed:
+    return TokenReplayed(f"the token from the {token.issuer} was used before: ask for a new one")
