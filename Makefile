@@ -14,12 +14,13 @@ export UV_SYSTEM_CERTS := 1
 
 PROTOS := $(shell find proto third_party/proto -name '*.proto')
 
-.PHONY: help setup packages runtime demo test lint bench proto env-example clean
+.PHONY: help setup packages runtime demo test lint bench soak fuzz proto env-example clean
 
 help:
 	@echo "make demo    set everything up, start the mesh, analyse examples/coffee.png"
 	@echo "make test    set up what the tests need and run all of them"
 	@echo "make bench   measure, and print the table of docs/bench.md"
+	@echo "make soak    10,000 mixed sandbox runs, and what they leave behind"
 	@echo "make lint    formatting, types, imports, contracts"
 
 setup: packages .build/synced runtime
@@ -58,6 +59,10 @@ test: setup lint
 	$(BIN)/coverage erase
 	@# Some tests wait for real processes on a shared machine: what failed runs once more, alone, and fails if it fails again.
 	$(BIN)/pytest --cov --cov-report=term:skip-covered || $(BIN)/pytest --last-failed --last-failed-no-failures none
+
+soak: setup
+	@bash .ci/packages tests
+	$(BIN)/python -m tests.soak
 
 bench: setup
 	$(BIN)/python -m tests.bench

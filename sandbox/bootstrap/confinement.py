@@ -150,6 +150,16 @@ def bound_resources(rlimits: dict[str, int], cpus: list[int]) -> None:
         os.sched_setaffinity(0, cpus)
 
 
+def mount_bounded(target: str, options: str) -> None:
+    """Mount a fresh tmpfs with its bounds in `options`."""
+    _mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
+
+
+def bind(source: str, target: str) -> None:
+    """Let one folder be seen at another's place."""
+    _mount(source, target, None, _MS_BIND, None)
+
+
 def drop_privileges() -> None:
     """Give up every capability for good, and hide this process's memory from the others of its uid."""
     empty_bounding_set()

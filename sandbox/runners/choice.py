@@ -35,7 +35,7 @@ async def choose(
             lacking.append(missing.message)
     if wanted in ("auto", "runsc"):
         try:
-            return await _proven(await runsc.find(policy, runtime, hierarchy), policy)
+            return await _proven(await runsc.find(policy, runtime, hierarchy, warm_count), policy)
         except NotReady as missing:
             lacking.append(missing.message)
     raise NotReady("; or ".join(lacking))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits
 from sandbox import cgroups, limits, policy, probe, runtime
 from sandbox.runners import choice, runsc
-from sandbox.runners.base import Ending, InputFile, Program
+from sandbox.runners.base import Ending, InputFile, Program, SandboxBroken
 from sandbox.uids import UidPool
 from servers.kit.errors import NotReady
 
@@ -39,7 +40,7 @@ def built() -> runtime.Runtime:
 @pytest.fixture
 async def runner(built) -> AsyncIterator[runsc.Runsc]:
     before = set(Path(tempfile.gettempdir()).glob("loupe-runsc-*"))
-    yield await runsc.find(POLICY, built, cgroups.find())
+    yield await runsc.find(POLICY, built, cgroups.find(), 0)
     assert set(Path(tempfile.gettempdir()).glob("loupe-runsc-*")) == before
 
 
@@ -150,7 +151,7 @@ async def test_the_data_stack_draws_and_equal_runs_leave_equal_files(runner):
     first, second = await run(runner, source), await run(runner, source)
     assert sorted(first.files) == ["data.csv", "figure-1.png"]
     assert first.files == second.files
-    assert first.ending.figures == ("figure-1.png",)
+    assert first.ending.captured == ("figure-1.png",)
 
 
 async def test_what_a_program_starts_is_dead_before_its_files_are_handed_out(runner):
@@ -163,6 +164,82 @@ async def test_what_a_program_starts_is_dead_before_its_files_are_handed_out(run
     )
     ran = await run(runner, source)
     assert ran.files["data"] == b"x"
+
+
+@pytest.fixture
+async def warm(built) -> AsyncIterator[runsc.Runsc]:
+    """One sandbox that waits, and its next that is being made."""
+    found = await runsc.find(POLICY, built, cgroups.find(), 1)
+    found.warm_up()
+    await until(lambda: found.pool.ready_count == 1)
+    yield found
+    await found.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Return when it holds: a sandbox is made by processes of its own."""
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - a condition of another process
+            await asyncio.sleep(0.01)
+
+
+async def test_a_sandbox_that_waits_takes_a_program_its_inputs_and_its_own_limits(warm):
+    source = (
+        "import os, resource, sys\n"
+        "print('pandas' in sys.modules, open('a.csv').read(), os.stat('a.csv').st_uid)\n"
+        "print(os.statvfs('/work').f_blocks * 4096 <= 11 << 20)\n"
+        "print(resource.getrlimit(resource.RLIMIT_FSIZE)[0] == 11 << 20)\n"
+        "print(sys.stdin.read(), len(os.listdir('/proc/self/fd')))\n"
+    )
+    ran = await run(warm, source, {"a.csv": b"1,2"}, disk_mib=10, memory_mib=300)
+    # stdin, stdout, stderr, the report, and the listing itself
+    assert ran.output.decode().splitlines() == ["True 1,2 0", "True", "True", " 5"]
+    assert (ran.ending.exit_code, warm.pool.waited_count) == (0, 0)
+
+
+async def test_a_used_sandbox_is_replaced_by_another_that_knows_nothing_of_it(warm):
+    first = "import os, numpy\nnumpy.mean = None\nfor d in ('/tmp', '/dev/shm', '/work'): open(d + '/left', 'w')"
+    second = (
+        "import os, numpy\nprint(numpy.mean([1, 3]), os.listdir('/tmp'), os.listdir('/dev/shm'), os.listdir('/work'))"
+    )
+    assert (await run(warm, first)).ending.exit_code == 0
+    await until(lambda: warm.pool.ready_count == 1)
+    ran = await run(warm, second)
+    assert ran.output == b"2.0 ['matplotlib'] [] []\n"
+    assert ran.ending.cpu_s < 1.5  # less than making it took
+    assert (warm.pool.made_count, warm.pool.waited_count) == (2, 0)
+
+
+async def test_a_waiting_sandbox_that_died_is_not_used(warm):
+    cell = warm.pool._ready[0]
+    cell._process.kill(None)
+    await cell.died()
+    ran = await run(warm, "import sys\nprint('pandas' in sys.modules)")
+    assert ran.output == b"False\n"  # made on the spot, which does not import ahead
+    assert warm.pool.waited_count == 1
+
+
+async def test_after_closing_no_process_group_or_descriptor_is_left(built):
+    hierarchy = cgroups.find()
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    runner = await runsc.find(POLICY, built, hierarchy, 1)
+    runner.warm_up()
+    await until(lambda: runner.pool.ready_count == 1)
+    await run(runner, "import os, time\nif os.fork() == 0: time.sleep(60)")
+    await runner.close()
+    left = [
+        path
+        for base in (hierarchy._bases.values() if hierarchy else ())
+        for path in base.glob(f"loupe-sandbox-{os.getpid()}-*")
+    ]
+    assert left == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+async def test_a_sandbox_that_can_not_be_made_says_why(built):
+    runner = await runsc.find(POLICY.model_copy(update={"preload": ("no_such_module",)}), built, cgroups.find(), 0)
+    with pytest.raises(SandboxBroken, match="No module named 'no_such_module'"):
+        await runner._make(("no_such_module",))
 
 
 async def test_a_machine_with_runsc_alone_gets_it_and_one_with_neither_is_told_both_remedies(
