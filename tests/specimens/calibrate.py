@@ -3,7 +3,8 @@
 Readings of drawn figures are turned into (what speaks for a value, whether it is right), a logistic curve is fitted to
 those of --seeds, and the weights are written to servers/vision/fidelity/weights.json. Then how far confidence and
 verdicts can be trusted is printed for the readings of --check, which took no part. With --keep FILE readings are stored
-there and taken from there, so that only new ones are made.
+there and taken from there, so that only new ones are made. The values of charts and the cells of tables share no terms;
+--only charts or --only tables fits the one and leaves the weights of the other as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from servers.vision.fidelity.confidence import CONSTANT, LEAST, MOST, WEIGHTS, cell_terms, terms
+from servers.vision.fidelity.cell_terms import cell_terms
+from servers.vision.fidelity.confidence import CONSTANT, LEAST, MOST, WEIGHTS, terms
 from servers.vision.fidelity.evidence import evidence_of
 from servers.vision.fidelity.judge import UNCERTAIN, judge
 from servers.vision.reading import read_unjudged
@@ -31,6 +33,10 @@ from tests.specimens.__main__ import seeds_of
 from tests.specimens.outcome import WITHIN
 from tests.specimens.score import score
 
+PARTS = ("charts", "tables")
+"""Fitted apart: each with its own least share of right values that a figure passes with."""
+_CELL = "any cell "
+_LEAST_NAMES = {"charts": "least_expected", "tables": "least_expected_of_table"}
 _RIDGE = 0.5
 """Pulls weights to zero that few readings speak for."""
 _RIGHT, _STRICTEST = 0.97, 0.97
@@ -51,6 +57,11 @@ class Row:
     is_doubted: bool = False
     """The figure does not pass, whatever its confidences."""
 
+    @property
+    def part(self) -> str:
+        """One of `PARTS`."""
+        return "tables" if any(name.startswith(_CELL) for name in self.terms) else "charts"
+
 
 def main() -> int:
     """Fit and tell."""
@@ -59,24 +70,35 @@ def main() -> int:
     parser.add_argument("--seeds", default="1000-1019")
     parser.add_argument("--check", default="2000-2009")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--only", choices=PARTS, help="fit the one and keep the weights of the other")
+    parser.add_argument("--write", type=Path, default=WEIGHTS, help="file of the weights; default: the package's")
     parser.add_argument("--dry", action="store_true", help="write no weights")
     given = parser.parse_args()
     kinds = given.kinds or list(KINDS)
+    made = json.loads(WEIGHTS.read_text(encoding="utf8"))
+    if not given.only:
+        made["weights"] = {}
     fitted = rows(kinds, seeds_of(given.seeds), given.keep)
-    weights = fit(fitted)
-    least = least_expected(fitted, weights)
-    if not given.dry:
-        made = {
-            "made_by": "python -m tests.specimens.calibrate",
+    checked = rows(kinds, seeds_of(given.check), given.keep)
+    for part in (given.only,) if given.only else PARTS:
+        own = [row for row in fitted if row.part == part]
+        if not own:
+            parser.error(f"none of these kinds was read as one of the {part}: fit --only the others")
+        weights = fit(own)
+        least = least_expected(own, weights)
+        others = {name: weight for name, weight in made["weights"].items() if name not in weights}
+        made["weights"] = dict(sorted({**others, **{name: round(w, 3) for name, w in weights.items()}}.items()))
+        made[_LEAST_NAMES[part]] = least
+        made[f"fit_of_{part}"] = {
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "kinds": kinds,
             "seeds": given.seeds,
-            "values": len(fitted),
-            "least_expected": least,
-            "weights": {name: round(weight, 3) for name, weight in weights.items()},
+            "values": len(own),
         }
-        WEIGHTS.write_text(json.dumps(made, indent=1) + "\n", encoding="utf8")
-    sys.stdout.write(told(rows(kinds, seeds_of(given.check), given.keep), weights, least) + "\n")
+        seen = [row for row in checked if row.part == part]
+        sys.stdout.write(f"{part}\n{told(seen, weights, least)}\n" if seen else f"{part}: none to check\n")
+    if not given.dry:
+        given.write.write_text(json.dumps(made, indent=1) + "\n", encoding="utf8")
     return 0
 
 

@@ -26,7 +26,7 @@ _FINDINGS = (
     "Hypertension", "Creatinine", "Hemoglobin", "Platelet count", "Length of stay", "Mortality", "Total cholesterol",
     "Albumin", "Baseline score", "Follow-up, months", "Any adverse event",
 )  # fmt: skip
-_GROUPS = (
+GROUPS = (
     "Control",
     "Treatment",
     "Placebo",
@@ -38,7 +38,7 @@ _GROUPS = (
     "Cohort 1",
     "Cohort 2",
 )
-_COLUMNS = (
+COLUMNS = (
     "Total",
     "Mean",
     "SD",
@@ -55,7 +55,7 @@ _COLUMNS = (
 )
 
 
-def _numbers(rng: Random, count: int) -> list[Printed]:
+def numbers(rng: Random, count: int) -> list[Printed]:
     """Return a column of numbers printed alike."""
     style = rng.choice(("plain", "decimals", "comma", "percent", "measure"))
     if style == "percent":
@@ -142,7 +142,8 @@ def grid(
     return TrueTable(depth + len(names), 1 + len(heads), depth, 1, tuple(cells))
 
 
-def _drawing(table: TrueTable, look: TableLook, title: str = "") -> Drawing:
+def drawing(table: TrueTable, look: TableLook, title: str = "") -> Drawing:
+    """Return the picture of a table and its truth."""
     rgb, region = typeset(table, look)
     plain = replace(table, cells=tuple(replace(cell, text=cell.text.replace("\n", " ")) for cell in table.cells))
     return rgb, (TrueFigure(TABLE, title=title, table=plain, region=region),)
@@ -151,9 +152,9 @@ def _drawing(table: TrueTable, look: TableLook, title: str = "") -> Drawing:
 def _usual(rng: Random) -> TrueTable:
     count, wide = rng.randint(3, 12), rng.randint(2, 6)
     names = words.categories(rng, min(count, 10), longest=26)
-    heads = [str(year) for year in words.years(rng, wide)] if rng.random() < 0.4 else rng.sample(_COLUMNS, wide)
+    heads = [str(year) for year in words.years(rng, wide)] if rng.random() < 0.4 else rng.sample(COLUMNS, wide)
     corner = rng.choice(("", "Country", "Name", "Category", "Item"))
-    return grid(corner, heads, names, [_numbers(rng, len(names)) for _ in heads])
+    return grid(corner, heads, names, [numbers(rng, len(names)) for _ in heads])
 
 
 def _web_look(rng: Random) -> TableLook:
@@ -185,15 +186,22 @@ def _page_look(rng: Random) -> TableLook:
     )
 
 
+def any_look(rng: Random) -> TableLook:
+    """Return the look of a table on a web page or on a printed one, ruled in any way or striped."""
+    look = rng.choice((_web_look, _page_look))(rng)
+    stripe = rng.choice(("", "", "", "#f2f2f2", "#e6f2ff"))
+    return replace(look, rules=rng.choice(_RULES), em_px=rng.uniform(12, 24), stripe_fill=stripe)
+
+
 def _ruled(rng: Random) -> Drawing:
     fills = rng.choice((("", ""), ("#e7e6e6", ""), ("#4472c4", "#ffffff"), ("#f2f2f2", ""), ("#1f4e79", "#ffffff")))
     look = replace(_web_look(rng), rules="all", head_fill=fills[0], head_ink=fills[1])
-    return _drawing(_usual(rng), look)
+    return drawing(_usual(rng), look)
 
 
 def _unruled(rng: Random) -> Drawing:
     look = replace(_page_look(rng), em_px=rng.uniform(15, 26))
-    return _drawing(_usual(rng) if rng.random() < 0.5 else _journal(rng), look, look.caption)
+    return drawing(_usual(rng) if rng.random() < 0.5 else _journal(rng), look, look.caption)
 
 
 def _zebra(rng: Random) -> Drawing:
@@ -206,26 +214,26 @@ def _zebra(rng: Random) -> Drawing:
         )
     )
     rules = rng.choice(_QUIET)
-    return _drawing(
+    return drawing(
         _usual(rng),
         replace(_web_look(rng), rules=rules, head_fill=head, head_ink=ink, stripe_fill=stripe, rule_color="#dddddd"),
     )
 
 
 def _spanning(rng: Random) -> Drawing:
-    groups = rng.sample(_GROUPS, rng.choice((2, 2, 3)))
+    groups = rng.sample(GROUPS, rng.choice((2, 2, 3)))
     parts = rng.choice((["2019", "2020"], ["Mean", "SD"], ["n", "%"], ["Low", "Mid", "High"], ["Men", "Women", "All"]))
     heads = parts * len(groups)
     names = words.categories(rng, rng.randint(4, 10), longest=24)
-    table = grid(rng.choice(("", "Item")), heads, names, [_numbers(rng, len(names)) for _ in heads], above=groups)
+    table = grid(rng.choice(("", "Item")), heads, names, [numbers(rng, len(names)) for _ in heads], above=groups)
     if rng.random() < 0.5:
-        return _drawing(table, replace(_page_look(rng), em_px=rng.uniform(14, 24)))
-    return _drawing(table, replace(_web_look(rng), rules="all", number_align="center"))
+        return drawing(table, replace(_page_look(rng), em_px=rng.uniform(14, 24)))
+    return drawing(table, replace(_web_look(rng), rules="all", number_align="center"))
 
 
 def _journal(rng: Random) -> TrueTable:
     names = rng.sample(_FINDINGS, rng.randint(5, 14))
-    groups = rng.sample(_GROUPS, rng.randint(2, 4))
+    groups = rng.sample(GROUPS, rng.randint(2, 4))
     heads = [f"{group}\n(n = {rng.randint(12, 480)})" if rng.random() < 0.5 else group for group in groups]
     columns = [_findings(rng, len(names)) for _ in heads]
     if rng.random() < 0.6:
@@ -240,7 +248,7 @@ def _small(rng: Random) -> Drawing:
     look = _page_look(rng)
     x_height = {"DejaVu Serif": 0.52, "DejaVu Sans": 0.55, "Roboto": 0.53, "Source Sans": 0.49}.get(look.font, 0.46)
     look = replace(look, em_px=rng.uniform(5.0, 8.0) / x_height)
-    return _drawing(_journal(rng) if rng.random() < 0.7 else _usual(rng), look, look.caption)
+    return drawing(_journal(rng) if rng.random() < 0.7 else _usual(rng), look, look.caption)
 
 
 def _financial(rng: Random) -> Drawing:
@@ -257,7 +265,7 @@ def _financial(rng: Random) -> Drawing:
         em_px=rng.uniform(13, 22),
         stripe_fill=rng.choice(("", "", "#e6f2ff")),
     )
-    return _drawing(grid(corner, heads, names, columns), look, look.caption)
+    return drawing(grid(corner, heads, names, columns), look, look.caption)
 
 
 KINDS: dict[str, Callable[[Random], Drawing]] = {

@@ -266,8 +266,12 @@ def test_boxes_of_any_shape_are_judged():
 
 def test_the_weights_are_what_their_script_writes():
     made = json.loads(WEIGHTS.read_text(encoding="utf8"))
-    assert set(made) == {"made_by", "date", "kinds", "seeds", "values", "least_expected", "weights"}
-    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", made["date"])
-    assert made["values"] > 1000
+    assert set(made) == {
+        "made_by", "least_expected", "least_expected_of_table", "fit_of_charts", "fit_of_tables", "weights"
+    }  # fmt: skip
+    for fit in (made["fit_of_charts"], made["fit_of_tables"]):
+        assert set(fit) == {"date", "kinds", "seeds", "values"}
+        assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", fit["date"])
+        assert fit["values"] > 1000
     negative = {name for name, weight in made["weights"].items() if weight < 0}
     assert all(name.startswith(CONSTANT) for name in negative)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.fidelity import names
+from servers.vision.fidelity.cell_terms import cell_terms
+from servers.vision.fidelity.cells import TableView, is_filled
 from servers.vision.fidelity.evidence import Agreement, Evidence
 from servers.vision.measuring import values_of
 
@@ -26,7 +28,6 @@ LEAST, MOST = 0.01, 0.995
 _LARGE_LETTERS_PX = 14.0
 _MANY_TICKS = 5
 _SEVERAL = 6
-_LARGE_TABLE = 20
 _OWN_PX = 0.5
 """Edges of marks are known to about half a pixel, however well the axis is."""
 _FAMILY_OF = {
@@ -64,14 +65,20 @@ def weigh_cells(figure: figure_pb2.Figure) -> None:
 
 
 def expected_share(figure: figure_pb2.Figure) -> float:
-    """Return how many of a figure's numbers, or of a table's cells, should be right, 0 to 1; 1 where there are none."""
-    is_table = figure.HasField("table")
-    confidences = [
-        value.confidence
-        for value in values_of(figure)
-        if value.HasField("number") or (is_table and value.printed.strip())
-    ]
+    """Return how many of a figure's numbers, or of a table's cells of data, should be right, 0 to 1; 1 of none."""
+    confidences = [value.confidence for value in judged_values(figure)]
     return sum(confidences) / len(confidences) if confidences else 1.0
+
+
+def judged_values(figure: figure_pb2.Figure) -> list[figure_pb2.Value]:
+    """Return the values that the verdict rests on: numbers of a chart, cells of a table that are no names.
+
+    A table of words alone has no other cells than names, and rests on all that hold something.
+    """
+    if figure.HasField("table"):
+        filled = [cell for cell in figure.table.cells if is_filled(cell)]
+        return [cell.value for cell in TableView(figure.table).data or filled]
+    return [value for value in values_of(figure) if value.HasField("number")]
 
 
 def probability(features: Mapping[str, float]) -> float:
@@ -120,39 +127,6 @@ def _own_terms(chart: figure_pb2.Chart, one: Evidence, tick_count: int) -> dict[
     return found
 
 
-def cell_terms(figure: figure_pb2.Figure) -> list[dict[str, float]]:
-    """Return what speaks for each cell, before its confidence is anything but the certainty of recognition."""
-    table = figure.table
-    shared = {
-        "table structure": figure.confidence,
-        "table size": min(1.0, len(table.cells) / _LARGE_TABLE),
-        "table filled": _filled(table),
-        "table columns alike": _alike(table),
-    }
-    found = []
-    for cell in table.cells:
-        sure = min(max(cell.value.confidence, 0.0), 1.0)
-        what = "number" if cell.value.HasField("number") else "words"
-        over = {f"recognised over {part}": max(0.0, sure - part) / (1 - part) for part in (0.0, 0.5, 0.8, 0.9)}
-        found.append({f"any cell of {what}": 1.0} | shared | over)
-    return found
-
-
-def _filled(table: figure_pb2.Table) -> float:
-    """Return the share of cells that hold something; lone words of a picture make a sparse grid."""
-    return sum(bool(cell.value.printed.strip()) for cell in table.cells) / max(1, len(table.cells))
-
-
-def _alike(table: figure_pb2.Table) -> float:
-    """Return the share of cells under the header that are numbers, or words, as most of their column are."""
-    columns: dict[int, list[bool]] = {}
-    for cell in table.cells:
-        if cell.row >= table.header_row_count and cell.value.printed.strip():
-            columns.setdefault(cell.column, []).append(cell.value.HasField("number"))
-    alike = sum(max(column.count(True), column.count(False)) for column in columns.values())
-    return alike / max(1, sum(map(len, columns.values())))
-
-
 def _how(one: Evidence) -> str:
     if one.entry.value.origin == figure_pb2.ORIGIN_PRINTED:
         return {
@@ -175,18 +149,20 @@ def _letter_px(one: Evidence) -> float:
     return min(box.y_max - box.y_min, box.x_max - box.x_min)
 
 
-def least_expected() -> float:
+def least_expected(figure: figure_pb2.Figure) -> float:
     """Return how many of a figure's values should be right for it to pass."""
-    return _fitted().least_expected
+    fitted = _fitted()
+    return fitted.least_expected_of_table if figure.HasField("table") else fitted.least_expected
 
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
     weights: Mapping[str, float]
     least_expected: float
+    least_expected_of_table: float
 
 
 @cache
 def _fitted() -> _Fitted:
     made = json.loads(WEIGHTS.read_text(encoding="utf8"))
-    return _Fitted(made["weights"], made["least_expected"])
+    return _Fitted(made["weights"], made["least_expected"], made["least_expected_of_table"])

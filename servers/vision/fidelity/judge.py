@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.fidelity import axes, labels, names, parts
-from servers.vision.fidelity.confidence import expected_share, least_expected, weigh
+from servers.vision.fidelity import axes, labels, names, parts, tables
+from servers.vision.fidelity.confidence import expected_share, judged_values, least_expected, weigh
 from servers.vision.fidelity.evidence import evidence_of
 from servers.vision.fidelity.reason import reason
 from servers.vision.measuring import PIES, values_of
@@ -15,7 +15,7 @@ UNCERTAIN = "uncertain_values"
 """The reason's code where nothing else is doubted."""
 _LEAST_USABLE = 0.5
 _DOUBTFUL = 0.8
-_CODES = axes.CODES | labels.CODES | parts.CODES | names.CODES | {UNCERTAIN, "no_values"}
+_CODES = axes.CODES | labels.CODES | parts.CODES | names.CODES | tables.CODES | {UNCERTAIN, "no_values"}
 """Doubts that follow from the message; those of reading, such as a cut, stay as they are."""
 _FATAL = frozenset({"no_scale", "no_values"})
 _MOST_REASONS = 100
@@ -30,8 +30,8 @@ def judge(figure: figure_pb2.Figure) -> None:
     share = expected_share(figure)
     if not any(value.HasField("number") for value in values_of(figure)) and figure.HasField("chart"):
         found.append(reason("no_values", "no value could be read"))
-    elif share < least_expected():
-        doubtful = [value for value in values_of(figure) if value.HasField("number") and value.confidence < _DOUBTFUL]
+    elif share < least_expected(figure):
+        doubtful = [value for value in judged_values(figure) if value.confidence < _DOUBTFUL]
         message = f"about {share:.0%} of the values should be within 5 % of the truth"
         found.append(reason(UNCERTAIN, message, doubtful, figure.chart))
     del figure.reasons[:]
@@ -43,6 +43,8 @@ def judge(figure: figure_pb2.Figure) -> None:
 
 
 def _doubts(figure: figure_pb2.Figure) -> Iterator[figure_pb2.FidelityReason]:
+    if figure.HasField("table"):
+        yield from tables.doubts(figure.table)
     if not figure.HasField("chart"):
         return
     evidence = evidence_of(figure.chart)
