@@ -14,6 +14,8 @@ from servers.vision.dates import Precision
 _LEAST_EVIDENCE = 3.0  # minus the natural logarithm of the chance that as many places lie on such dates by accident
 _MOST_DATES = 2000
 _ON_DATE = 0.92  # share of the places that must lie on the step's dates; a bend may be off by noise
+_ON_LABELLED, _FEWEST_LABELLED = 0.65, 4  # the same for a step that every label follows
+_OFF_LABELLED = 0.035  # of its spacing, how far a place may be off it
 _HOUR_S, _DAY_S = 3600, 86400
 
 Seconds = NDArray[np.int64]
@@ -97,9 +99,19 @@ def step_of(axis: ValueAxis, xs: Sequence[float], tolerance_px: float) -> Calend
             if chance > 0.8 or len(places) * -np.log(chance) < _LEAST_EVIDENCE:
                 continue
             off = np.abs(places[:, None] - pixels[None, :]).min(axis=1)
-            if float((off <= tolerance_px).mean()) >= _ON_DATE:
+            least, reach_px = _ON_DATE, tolerance_px
+            if _is_labelled(axis, phased):
+                least, reach_px = _ON_LABELLED, max(tolerance_px, _OFF_LABELLED * spacing)
+            if float((off <= reach_px).mean()) >= least:
                 return phased
     return None
+
+
+def _is_labelled(axis: ValueAxis, step: CalendarStep) -> bool:
+    """Tell whether the labels of an axis are just the dates of a step, one after another."""
+    numbers = [tick.number for tick in axis.ticks]
+    dates = step.dates(numbers[0] - 0.5 * _DAY_S, numbers[-1] + 0.5 * _DAY_S)
+    return len(numbers) >= _FEWEST_LABELLED and len(dates) == len(numbers)
 
 
 def _phases(step: CalendarStep, axis: ValueAxis, places: NDArray[np.float64]) -> list[CalendarStep]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,14 +11,12 @@ from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
 from servers.vision.charts.axes.calendar_steps import step_of
 from servers.vision.charts.axes.categories import labels_below
+from servers.vision.charts.axes.named_places import completed, level_places, slanted_places
 from servers.vision.charts.axes.time_places import BEND_PX, MARKER_PX, are_markers, as_dates, places_in_time
 from servers.vision.charts.axes.time_places import Place as Place
 from servers.vision.charts.axes.value_axis import ValueAxis
-from servers.vision.charts.picture.page import Page, TextRun, group_words, make_run
-from servers.vision.geometry import PixelBox, union
-
-_LABELS_WITHIN = 4.0  # letter heights below the plot
-_REGULAR = 0.12  # of the spacing: how far a place may be off its regular position
+from servers.vision.charts.picture.page import Page
+from servers.vision.geometry import PixelBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +44,28 @@ def x_value(place: Place, number: float, foot: float) -> figure_pb2.Value:
 
 
 def places_along(
-    page: Page, plot: PixelBox, axis: ValueAxis | None, marker_xs: Sequence[float], *, exclude: Sequence[PixelBox]
+    page: Page,
+    plot: PixelBox,
+    axis: ValueAxis | None,
+    marker_xs: Sequence[float],
+    bends: Sequence[float],
+    *,
+    exclude: Sequence[PixelBox],
 ) -> list[Place]:
-    """Return the places, left to right: ticks of a measuring axis, category labels, or turned labels at the markers."""
+    """Return the places, left to right: ticks of a measuring axis, category labels, or turned labels at the data."""
     if axis is not None:
         return _on_axis(axis)
-    level = _level(page, plot, exclude)
+    level = level_places(page, plot, exclude)
     if len(level) >= 2 and len(level) * 2.5 >= len(marker_xs):
-        return _completed(page, level, marker_xs)
+        return completed(page, level, marker_xs)
     if len(marker_xs) >= 3:
         labels = labels_below(page, list(marker_xs), plot.y_max, exclude=exclude)
         if sum(bool(label.text) for label in labels) * 2 >= len(marker_xs):
             return [
                 Place(label.text, x, label.box, None) for label, x in zip(labels, marker_xs, strict=True) if label.text
             ]
-    return level if len(level) >= 2 else []
+    slanted = slanted_places(page, plot, bends, exclude)
+    return slanted if len(slanted) > max(1, len(level)) else level if len(level) >= 2 else []
 
 
 def read_places(
@@ -81,7 +84,7 @@ def read_places(
       bends: pixels where the courses bend, their ends included.
       exclude: boxes of text that names no place.
     """
-    places = places_along(page, plot, axis, marker_xs, exclude=exclude)
+    places = places_along(page, plot, axis, marker_xs, bends, exclude=exclude)
     if axis is None:
         return XReading(tuple(places), None)
     if axis.dates is not None:
@@ -190,84 +193,3 @@ def _as_printed(text: str, number: float) -> str:
     plain = f"{number:g}"
     misread_point = "," in stripped and number != int(number)
     return plain if plain in stripped or misread_point else stripped
-
-
-def _level(page: Page, plot: PixelBox, exclude: Sequence[PixelBox]) -> list[Place]:
-    height = page.text_height
-    words = [
-        word
-        for run in page.runs
-        for word in run.words
-        if plot.y_max - 0.6 * height <= word.box.y_min <= plot.y_max + _LABELS_WITHIN * height
-        and plot.x_min - 3 * height <= word.box.center_x <= plot.x_max + 3 * height
-        and not any(box.overlap(word.box) > 0.5 for box in exclude)
-        and any(character.isalnum() for character in word.text)
-    ]
-    if not words:
-        return []
-    rows: list[list[TextRun]] = []
-    for run in sorted(group_words(words), key=lambda run: run.box.center_y):
-        if rows and abs(run.box.center_y - float(np.median([r.box.center_y for r in rows[-1]]))) < 0.6 * height:
-            rows[-1].append(run)
-        else:
-            rows.append([run])
-    start = next((k for k, row in enumerate(rows) if sum(len(_pieces(run)) for run in row) >= 2), None)
-    if start is None:
-        return []
-    first = [piece for run in rows[start] for piece in _pieces(run)]
-    places = [[run] for run in sorted(first, key=lambda run: run.box.x_min)]
-    bottom = max(run.box.y_max for run in first)
-    for row in rows[start + 1 :]:
-        if min(run.box.y_min for run in row) - bottom > 0.9 * height or len(row) < 2:
-            break
-        centers = np.array([union(run.box for run in place).center_x for place in places])
-        for run in row:
-            nearest = int(np.argmin(np.abs(centers - run.box.center_x)))
-            if abs(centers[nearest] - run.box.center_x) < 2.5 * height:
-                places[nearest].append(run)
-        bottom = max(run.box.y_max for run in row)
-    found = []
-    for place in places:
-        box = union(run.box for run in place)
-        text = " ".join(run.text for run in place).strip(" |_—")
-        found.append(Place(text, box.center_x, box, None))
-    return found
-
-
-def _pieces(run: TextRun) -> list[TextRun]:
-    """Return a run's words apart where all have one shape, such as "2001/02": labels that stand close."""
-    shapes = {re.sub(r"\d", "9", word.text) for word in run.words}
-    alike = len(run.words) >= 3 and len(shapes) == 1 and "9" in next(iter(shapes))
-    return [make_run([word]) for word in run.words] if alike else [run]
-
-
-def _completed(page: Page, places: Sequence[Place], marker_xs: Sequence[float]) -> list[Place]:
-    """Return the places with those put back that evenly spaced labels leave out, read again at a larger scale."""
-    xs = np.array([place.x for place in places])
-    if len(xs) < 3:
-        return list(places)
-    step = float(np.median(np.diff(xs)))
-    out = [places[0]]
-    boxes = [place.box for place in places if place.box is not None]
-    top, bottom = min(box.y_min for box in boxes), max(box.y_max for box in boxes)
-    before = [float(xs[0] - step)] if any(abs(x - (xs[0] - step)) < _REGULAR * step for x in marker_xs) else []
-    after = [float(xs[-1] + step)] if any(abs(x - (xs[-1] + step)) < _REGULAR * step for x in marker_xs) else []
-    if before and (read := _read(page, before[0], step, top, bottom)):
-        out.insert(0, read)
-    for left, right in itertools.pairwise(places):
-        holes = round((right.x - left.x) / step) - 1
-        if 0 < holes <= 3 and abs((right.x - left.x) / step - holes - 1) < 2 * _REGULAR:
-            for k in range(holes):
-                read = _read(page, left.x + (k + 1) * (right.x - left.x) / (holes + 1), step, top, bottom)
-                if read is not None:
-                    out.append(read)
-        out.append(right)
-    if after and (read := _read(page, after[0], step, top, bottom)):
-        out.append(read)
-    return out
-
-
-def _read(page: Page, x: float, step: float, top: float, bottom: float) -> Place | None:
-    box = PixelBox(x - 0.5 * step + 1, top - 2, x + 0.5 * step - 1, bottom + 2)
-    text = page.read(box).strip(" |_—")
-    return Place(text, x, box, None) if any(character.isalnum() for character in text) else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from servers.vision.charts.axes.ticks import ValueAxis
 from servers.vision.charts.picture.colors import Palette, distance_from
@@ -66,7 +67,9 @@ def find_plot_area(page: Page, palette: Palette, x_axis: ValueAxis | None, y_axi
     if y_axis is not None:
         places = [tick.position for tick in y_axis.ticks]
         lowest = (max(places), max(places) + (max(places) - min(places)) / max(1, len(places) - 1))
-    return PlotArea(_to_rules(box, rules, lowest), rules)
+    tight = _to_rules(box, rules, lowest)
+    # A strong axis line that crosses the plot may not cross the wider box of the first look.
+    return PlotArea(tight, rules | find_rules(page, palette, tight))
 
 
 def _is_above(x_axis: ValueAxis, y_axis: ValueAxis) -> bool:
@@ -133,6 +136,7 @@ def find_rules(page: Page, palette: Palette, box: PixelBox) -> Mask:
         return mask
     window = grey[y0:y1, x0:x1]
     strong = (away > _STRONG)[y0:y1, x0:x1] & window
+    dark = np.where(window, away[y0:y1, x0:x1], 0.0)
     thickest = max(4, round(_THICKEST_RULE * page.text_height))
     for axis in (1, 0):
         # Steps of a line chart run straight too, but not across the whole plot as strong rules do.
@@ -141,17 +145,22 @@ def find_rules(page: Page, palette: Palette, box: PixelBox) -> Mask:
             window.mean(axis=axis) - (_FRAME_SHARE - _RULE_SHARE),
             window.mean(axis=axis),
         )
-        rows = share >= _RULE_SHARE
+        rows, level = share >= _RULE_SHARE, dark.mean(axis=axis)
         # A broad grey area (bars, a panel) is no rule: rules are thin beside letters.
         index = np.flatnonzero(rows)
         for group in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1) if len(index) else []:
-            if len(group) <= thickest:
+            if _thickness(level[group]) <= thickest:
                 if axis == 1:
                     mask[y0 + group[0] : y0 + group[-1] + 1, x0:x1] = True
                 else:
                     mask[y0:y1, x0 + group[0] : x0 + group[-1] + 1] = True
     _add_corners(mask[y0:y1, x0:x1], strong, thickest)
     return mask & grey
+
+
+def _thickness(level: NDArray[np.float32]) -> int:
+    """Return how many of neighbouring rows are at least half as dark as the darkest: blur adds paler ones."""
+    return int(np.count_nonzero(level >= 0.5 * level.max()))
 
 
 def _add_corners(mask: Mask, strong: Mask, thickest: int) -> None:

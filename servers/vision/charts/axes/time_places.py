@@ -23,6 +23,8 @@ _MARKER_REACH_PX = 9.0  # the outline of a marker bends too
 _SAMPLED_PX = 12.0  # between the places of a course too dense for its data points to be told
 _REGULAR_SHARE = 0.3  # of a step's dates on which bends lie; the others then lie on straight pieces
 _ALL_MARKED = 0.8
+_FEWEST_TICKS = 4
+_MOST_A_TICK = 6  # lines bend at each
 _LONGEST_STEP_S = 366 * DAY_S
 
 
@@ -68,7 +70,7 @@ def places_in_time(axis: ValueAxis, marker_xs: Sequence[float], bends: Sequence[
     """
     has_markers = are_markers(marker_xs, bends)
     xs, tolerance = (marker_xs, MARKER_PX) if has_markers else (bends, BEND_PX)
-    if not xs:
+    if not xs or _are_ticks(axis, xs):
         return [_place(axis, tick.number, None) for tick in axis.ticks]
     step = step_of(axis, xs, tolerance)
     if step is None and has_markers:
@@ -81,6 +83,16 @@ def places_in_time(axis: ValueAxis, marker_xs: Sequence[float], bends: Sequence[
         if float(is_met.mean()) < (_ALL_MARKED if has_markers else _REGULAR_SHARE):
             dates = dates[is_met]
     return [_place(axis, float(date), chosen) for date in dates]
+
+
+def _are_ticks(axis: ValueAxis, xs: Sequence[float]) -> bool:
+    """Tell whether data stands at every tick and nowhere else: the labels then say more than a calendar step."""
+    ticks = np.array([tick.position for tick in axis.ticks])
+    places = np.asarray(xs)
+    if len(ticks) < _FEWEST_TICKS or not len(ticks) <= len(places) <= _MOST_A_TICK * len(ticks):
+        return False
+    off = np.abs(places[:, None] - ticks[None, :])
+    return bool(off.min(axis=1).max() <= BEND_PX and off.min(axis=0).max() <= BEND_PX)
 
 
 def marked_places(axis: ValueAxis, xs: Sequence[float]) -> list[Place]:

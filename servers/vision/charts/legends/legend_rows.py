@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.charts.picture.page import Page, quantity
-from servers.vision.dates import parse_date
+from servers.vision.dates import date_parts, parse_date
 from servers.vision.geometry import PixelBox, union
 from servers.vision.text import Word
 
@@ -108,8 +108,10 @@ def _starts(page: Page) -> list[_Start]:
             before = run.words[index - 1] if index else None
             if not any(letter.isalnum() for letter in word.text):
                 continue
-            if before is not None and _letters(before) > 2 and word.box.x_min - before.box.x_max < height:
-                continue
+            if before is not None and word.box.x_min - before.box.x_max < height:
+                # The Q1 of "Q1 2015" is no key.
+                if _letters(before) > 2 or date_parts(f"{before.text} {word.text}"):
+                    continue
             words = run.words[index:]
             # A name ends where the next key stands: words wide apart, or something that is no word.
             for end in range(1, len(words)):

@@ -100,7 +100,7 @@ def _figure(
     ]
     box = _tight(plot.box, strokes) if y_axis is None else plot.box
     markers = _marker_columns(strokes)
-    bends = [x for stroke in strokes for x in vertices(stroke)] if x_axis is not None else []
+    bends = [x for stroke in strokes for x in vertices(stroke)]
     along = read_places(page, box, x_axis, markers, bends, exclude=exclude)
     places, x_axis = along.places, along.axis
     if len(places) < 2:

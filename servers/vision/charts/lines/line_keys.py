@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from servers.vision.charts.legends.legend import LegendEntry
-from servers.vision.charts.lines.dashes import Pattern, pattern_of
 from servers.vision.charts.lines.markers import likeness, stamp
 from servers.vision.charts.lines.strokes import STAMP_SIDE, Stroke
 from servers.vision.charts.picture.page import Page
@@ -17,6 +16,10 @@ from servers.vision.geometry import PixelBox
 
 _INKED = 0.35
 _MARKER_WEIGHT = 1.5
+_DASH_WEIGHT = 6.0
+_MARKER_TALL = 1.6  # thicknesses of the line
+_FEWEST_KNOWN = 8  # pixels of a key
+_FIRST = 4  # pixels by which a line's first may be off its beginning
 
 
 def bind(
@@ -80,20 +83,64 @@ def _around(page: Page, entry: LegendEntry) -> PixelBox:
 
 
 def _unlikeness(share: NDArray[np.float32], entry: LegendEntry, stroke: Stroke, height: float) -> float:
+    """Return how unlike a key and a line are: dashes that match nowhere, and markers of another shape."""
     middle = share.shape[0] // 2
     row = share[max(0, middle - 2) : middle + 3].max(axis=0) > _INKED
     inked = np.flatnonzero(row)
     if not len(inked):
         return 5.0
-    row = row[inked[0] : inked[-1] + 1]
-    pattern: Pattern = pattern_of(row, np.ones(len(row)), ends=True)
-    apart = pattern.distance_to(stroke.pattern)
+    columns = slice(int(inked[0]), int(inked[-1]) + 1)
+    tall = _heights(share[:, columns] > _INKED)
+    apart = _DASH_WEIGHT * mismatch(row[columns], tall <= _MARKER_TALL * stroke.width + 1.5, stroke)
     key = stamp(share, share.shape[1] / 2, share.shape[0] / 2, STAMP_SIDE * height)
     if stroke.shape is not None and key is not None:
         apart += _MARKER_WEIGHT * (1.0 - likeness(key, stroke.shape))
     elif stroke.shape is not None:
         apart += _MARKER_WEIGHT
     return apart
+
+
+def _heights(ink: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how far the ink of each column reaches from its first to its last row."""
+    rows = np.arange(ink.shape[0])[:, None]
+    first = np.where(ink, rows, ink.shape[0]).min(axis=0)
+    last = np.where(ink, rows, -1).max(axis=0)
+    return np.asarray(np.maximum(last - first + 1, 0), dtype=np.int64)
+
+
+def mismatch(key: NDArray[np.bool_], known: NDArray[np.bool_], stroke: Stroke) -> float:
+    """Return the share of a key's pixels that differ from the line's, where along it they differ least, 0 to 1.
+
+    Args:
+      key: bool [n], ink along the key.
+      known: bool [n], False where a marker hides the dashes.
+    Half of it counts at the line's beginning: dashes of a line and of its key begin alike.
+    """
+    line, seen = _unrolled(stroke)
+    count = len(key)
+    if len(line) < count or known.sum() < _FEWEST_KNOWN:
+        return 0.5
+    windows = np.lib.stride_tricks.sliding_window_view(line, count)
+    clear = np.lib.stride_tricks.sliding_window_view(seen, count) & known
+    differ = ((windows != key) & clear).sum(axis=1)
+    usable = clear.sum(axis=1)
+    share = np.where(usable >= 0.6 * known.sum(), differ / np.maximum(usable, 1), 1.0)
+    return 0.5 * float(share.min()) + 0.5 * float(share[:_FIRST].min())
+
+
+def _unrolled(stroke: Stroke) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return (where a line has ink, where no marker hides it), bool [m], pixel by pixel along the line."""
+    known = np.flatnonzero(np.isfinite(stroke.y))
+    y = np.interp(np.arange(len(stroke.y)), known, stroke.y[known])
+    along = np.r_[0.0, np.cumsum(np.minimum(np.hypot(1.0, np.diff(y)), 8.0))]
+    columns = np.clip(np.searchsorted(along, np.arange(int(along[-1]) + 1)), 0, len(y) - 1)
+    inked = np.isfinite(stroke.low)[columns]
+    seen = np.ones(len(columns), dtype=bool)
+    tall = (stroke.high - stroke.low)[columns]
+    for x, _ in stroke.markers:
+        near = np.abs(columns + stroke.x0 + 0.5 - x) <= np.nanmax(tall, initial=stroke.width)
+        seen &= ~(near & (tall > _MARKER_TALL * stroke.width + 1.5)) & ~(np.abs(columns + stroke.x0 + 0.5 - x) <= 3.0)
+    return inked, seen
 
 
 def best_key(

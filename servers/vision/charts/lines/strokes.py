@@ -268,5 +268,7 @@ def vertices(stroke: Stroke, tolerance_px: float = 1.2) -> list[float]:
     if len(known) < 3:
         return []
     curve = np.stack([known + 0.5 + stroke.x0, stroke.y[known]], axis=1).astype(np.float32)
-    bends = cv2.approxPolyDP(curve.reshape(-1, 1, 2), max(tolerance_px, 0.5 * stroke.width), False)
+    # Where a dash ends aslant its middle is off the line by up to half its thickness.
+    thick = 0.5 if stroke.pattern.gap == 0.0 else 1.0
+    bends = cv2.approxPolyDP(curve.reshape(-1, 1, 2), max(tolerance_px, thick * stroke.width), False)
     return sorted(float(x) for x in bends[:, 0, 0])
