@@ -8,7 +8,7 @@ import pytest
 from servers.vision.charts.axes.calibration import fit_axis
 from servers.vision.charts.axes.ticks import find_value_axes
 from servers.vision.charts.axes.titles import unit_in
-from servers.vision.charts.bars.bars import Bar, BarChart
+from servers.vision.charts.bars.bar import Bar, BarChart
 from servers.vision.charts.bars.frame import Frame
 from servers.vision.charts.bars.grouping import group_bars, with_gaps_filled
 from servers.vision.charts.bars.printed import PrintedValue

@@ -12,7 +12,7 @@ from servers.vision.charts import messages
 from servers.vision.charts.axes.categories import CategoryLabel, labels_below, labels_beside
 from servers.vision.charts.axes.ticks import ValueAxis
 from servers.vision.charts.axes.titles import find_source, find_title, title_below, title_beside, unit_in
-from servers.vision.charts.bars.bars import Bar, BarChart
+from servers.vision.charts.bars.bar import Bar, BarChart
 from servers.vision.charts.bars.grouping import Grouping, group_bars, with_gaps_filled, with_ranked_fills
 from servers.vision.charts.bars.headers import names_over_bars
 from servers.vision.charts.bars.printed import PrintedValue, printed_values

@@ -11,7 +11,7 @@ from servers.vision.charts import messages
 from servers.vision.charts.axes.plot_area import PlotArea, choose_axes, find_rules
 from servers.vision.charts.axes.ticks import ValueAxis
 from servers.vision.charts.axes.titles import title_beside, unit_in
-from servers.vision.charts.bars.bars import BarChart
+from servers.vision.charts.bars.bar import BarChart
 from servers.vision.charts.legends.legend import find_legend
 from servers.vision.charts.lines.strokes import Stroke, find_strokes
 from servers.vision.charts.picture.colors import Palette

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from servers.vision.charts.bars.bars import Bar, BarChart
+from servers.vision.charts.bars.bar import Bar, BarChart
 
 
 @dataclass(frozen=True, slots=True)

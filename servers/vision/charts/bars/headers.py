@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from servers.vision.charts.bars.bars import BarChart
+from servers.vision.charts.bars.bar import BarChart
 from servers.vision.charts.picture.page import Page, TextRun, quantity
 from servers.vision.geometry import PixelBox, union
 

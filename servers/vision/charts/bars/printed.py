@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from servers.vision.charts.bars.bars import BarChart
+from servers.vision.charts.bars.bar import BarChart
 from servers.vision.charts.picture.colors import Palette
 from servers.vision.charts.picture.page import Page, TextRun, group_words, quantity
 from servers.vision.charts.picture.percent_signs import percent_reader

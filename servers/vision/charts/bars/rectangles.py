@@ -87,9 +87,10 @@ def _without_rules(fill: int, window: Mask, x: int, y: int) -> list[Rect]:
     # Where little is left the shape was a line with markers, not bars.
     if opened.sum() < _BODY_SHARE * window.sum():
         return []
-    if len(boxes) < 2 or any(area < _RECTANGULAR * w * h for _, _, w, h, area in boxes):
+    whole = [box for box in boxes if box[4] >= _RECTANGULAR * box[2] * box[3]]
+    if len(boxes) < 2 or sum(box[4] for box in whole) < _BODY_SHARE * float(window.sum()):
         return []
-    return [Rect(fill, PixelBox(x + a, y + b, x + a + w, y + b + h)) for a, b, w, h, _ in boxes]
+    return [Rect(fill, PixelBox(x + a, y + b, x + a + w, y + b + h)) for a, b, w, h, _ in whole]
 
 
 def _skyline(fill: int, window: Mask, x: int, y: int) -> list[Rect]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from servers.vision.charts.axes.calibration import AxisFit
 from servers.vision.charts.axes.ticks import ValueAxis
-from servers.vision.charts.bars.bars import Bar, BarChart
+from servers.vision.charts.bars.bar import Bar, BarChart
 from servers.vision.charts.bars.printed import PrintedValue
 
 _EDGE_PX = 1.5  # bar edges and axis lines are each known to about a pixel

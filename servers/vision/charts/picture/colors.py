@@ -23,7 +23,7 @@ _PANEL_LIGHTNESS = 28.0
 _PANEL_CHROMA = 15.0
 _LEAST_PIECE = 0.004  # of the image: of a panel cut into pieces
 _WELL_COVERED = 0.3  # of what its fullest row or column has
-_MOST_PAPER, _LEAST_COVERED = 0.01, 0.6  # of the box around a panel's pieces
+_MOST_PAPER, _LEAST_COVERED = 0.01, 0.1  # of the box around a panel's pieces; marks may cover the rest
 _LEAST_SHARE = 1.5e-4  # of the image: below, it is specks
 # JPEG spreads a fill over shades: a rare one all around or within a frequent one is its noise.
 _NOISE_SHARE, _NOISE_REACH_PX, _NOISE_BESIDE = 0.2, 2, 0.85
@@ -101,7 +101,8 @@ def find_panels(page: Page, flat: Mask) -> list[NDArray[np.float32]]:
         near = (np.linalg.norm(page.lab - lab, axis=2) < 4.0).astype(np.uint8)
         # Close over gridlines, then open: edges of dark letters share the panel's grey and would stretch its box.
         near = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)).astype(np.uint8)
-        near = cv2.morphologyEx(near, cv2.MORPH_OPEN, np.ones((11, 11), np.uint8)).astype(np.uint8)
+        side = int(np.clip(page.text_height / 2, 3, 11)) | 1
+        near = cv2.morphologyEx(near, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)).astype(np.uint8)
         if _is_panel(page, near):
             panels.append(lab)
     return panels

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from servers.vision.charts.picture.bounds import Cuts
 from servers.vision.charts.picture.percent_signs import with_percent_signs
+from servers.vision.charts.picture.ranges import with_ranges
 from servers.vision.geometry import PixelBox, union
 from servers.vision.numbers import ParsedNumber, parse_number
 from servers.vision.text import Word, read_line
@@ -139,10 +140,10 @@ def prepare(rgb: Rgb, words: Sequence[Word]) -> Page:
 def _assembled(rgb: Rgb, lab: Lab, keys: NDArray[np.int32], words: Sequence[Word]) -> Page:
     level = [word for word in words if _is_level(word) and word.text.strip()]
     heights = [word.box.height for word in level if len(word.text) > 1 or word.text.isalnum()]
-    text_height = float(np.median(heights)) if heights else max(8.0, rgb.shape[0] / 50)
-    level = with_percent_signs(level, text_height)
+    text_height, paper = float(np.median(heights)) if heights else max(8.0, rgb.shape[0] / 50), _paper(rgb)
+    level = with_ranges(with_percent_signs(level, text_height), lab, paper)
     turned = [word for word in words if not _is_level(word) and any(letter.isalnum() for letter in word.text)]
-    return Page(rgb, lab, group_words(level), text_height, _paper(rgb), keys, turned)
+    return Page(rgb, lab, group_words(level), text_height, paper, keys, turned)
 
 
 def cropped(page: Page, box: PixelBox) -> Page:
