@@ -59,9 +59,16 @@ def weigh(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> None:
 
 
 def weigh_cells(figure: figure_pb2.Figure) -> None:
-    """Turn the certainty of recognition, which reading gave each cell, into its confidence. Not to be done twice."""
+    """Turn the certainty of recognition that each cell of data came with into its confidence; not to be done twice.
+
+    What names rows and columns keeps its certainty: how sure the names are speaks for the data under them.
+    """
+    view = TableView(figure.table)
     for cell, found in zip(figure.table.cells, cell_terms(figure), strict=True):
-        cell.value.confidence = probability(found)
+        if view.is_name(cell) or not is_filled(cell):
+            cell.value.confidence = min(MOST, cell.value.confidence)
+        else:
+            cell.value.confidence = probability(found)
 
 
 def expected_share(figure: figure_pb2.Figure) -> float:

@@ -13,6 +13,7 @@ from servers.vision.tables.cell_text import CellReader
 from servers.vision.tables.digits import mend_digits
 from servers.vision.tables.grid import Grid, GridCell, Piece
 from servers.vision.tables.lines import Line, Run, find_lines
+from servers.vision.tables.sides import Sides
 
 _SAME_LINE_PX = 4
 _DRAWN = 0.5  # share of a cell's side that is ruled
@@ -58,9 +59,12 @@ def read_net(
     """
     x0, y0, x1, y1 = (int(edge) for edge in box)
     across, down = (mask[y0:y1, x0:x1] for mask in masks)
+    part = rgb[y0:y1, x0:x1]
+    upright, level = Sides(part), Sides(part.transpose(1, 0, 2))
     xs = _with_ends(_positions(down, axis=0), x1 - x0, height_px)
-    ys = _with_ends(_positions(across, axis=1), y1 - y0, height_px)
-    cells = _net_cells(across, down, xs, ys)
+    ys = level.more(_with_ends(_positions(across, axis=1), y1 - y0, height_px), xs, height_px)
+    xs = upright.more(xs, ys, height_px)
+    cells = _net_cells(_Drawn(down, upright), _Drawn(across.T, level), xs, ys)
     inside = [word for word in words if box.contains_point(word.center_x, word.center_y)]
     held = 0
     for cell in cells:
@@ -114,9 +118,21 @@ def _add_head(
     grid.head_count = 1
 
 
-def _net_cells(
-    across: NDArray[np.uint8], down: NDArray[np.uint8], xs: Sequence[int], ys: Sequence[int]
-) -> list[GridCell]:
+class _Drawn:
+    """Which sides from top to bottom are drawn."""
+
+    def __init__(self, mask: NDArray[np.uint8], sides: Sides) -> None:
+        self._mask = mask
+        self._sides = sides
+
+    def __call__(self, x: int, top: int, bottom: int) -> bool:
+        band = slice(max(0, x - _SAME_LINE_PX), x + _SAME_LINE_PX + 1)
+        inner = slice(top + 2, max(bottom - 1, top + 3))
+        share = float(self._mask[inner, band].any(axis=1).mean())
+        return share >= _DRAWN or self._sides.is_drawn(x, top, bottom)
+
+
+def _net_cells(is_down: _Drawn, is_across: _Drawn, xs: Sequence[int], ys: Sequence[int]) -> list[GridCell]:
     """Return the cells, those that no rule parts as one."""
     columns, rows = len(xs) - 1, len(ys) - 1
     owner: dict[tuple[int, int], GridCell] = {}
@@ -128,14 +144,13 @@ def _net_cells(
             while (
                 column + wide < columns
                 and (row, column + wide) not in owner
-                and not _is_drawn(down, xs[column + wide], ys[row], ys[row + 1], axis=0)
+                and not is_down(xs[column + wide], ys[row], ys[row + 1])
             ):
                 wide += 1
             high = 1
-            while row + high < rows and not _is_drawn(across, ys[row + high], xs[column], xs[column + wide], axis=1):
+            while row + high < rows and not is_across(ys[row + high], xs[column], xs[column + wide]):
                 if any(
-                    _is_drawn(down, xs[inner], ys[row + high], ys[row + high + 1], axis=0)
-                    for inner in range(column + 1, column + wide)
+                    is_down(xs[inner], ys[row + high], ys[row + high + 1]) for inner in range(column + 1, column + wide)
                 ):
                     break
                 high += 1
@@ -217,10 +232,3 @@ def _with_ends(positions: Sequence[int], size: int, height: float) -> list[int]:
     if size - ends[-1] > 1.5 * height:
         ends.append(size)
     return ends
-
-
-def _is_drawn(mask: NDArray[np.uint8], position: int, start: int, end: int, axis: int) -> bool:
-    band = slice(max(0, position - _SAME_LINE_PX), position + _SAME_LINE_PX + 1)
-    inner = slice(start + 2, max(end - 1, start + 3))
-    side = mask[inner, band].any(axis=1) if axis == 0 else mask[band, inner].any(axis=0)
-    return float(side.mean()) >= _DRAWN
