@@ -74,7 +74,7 @@ class Group:
         return Usage(cpu_s, None if peak is None else peak // 1024, kills or 0, forks or 0)
 
     async def remove(self) -> None:
-        """Remove the group, waiting for the kernel to let go of the killed processes."""
+        """Remove the group, killing who is in it yet, and waiting for the kernel to let go of the killed."""
         until = asyncio.get_running_loop().time() + _EMPTY_WITHIN_S
         for folder in {*self.folders.values()}:
             while True:
@@ -85,6 +85,8 @@ class Group:
                 except OSError:
                     if asyncio.get_running_loop().time() > until:
                         raise
+                    # One that was just being forked escapes a version 1 group's kill.
+                    self.kill()
                     await asyncio.sleep(0.005)
                 else:
                     break

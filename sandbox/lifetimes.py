@@ -13,13 +13,18 @@ _QUEUED_ITEMS = 8
 
 
 async def to_the_end(work: Awaitable[T]) -> T:
-    """Return what the work returns; a cancellation that arrives meanwhile is raised after the work has ended."""
+    """Return what the work returns; a cancellation that arrives meanwhile, however often, is raised after its end."""
     task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            is_cancelled = True
+    result = task.result()
+    if is_cancelled:
+        raise asyncio.CancelledError
+    return result
 
 
 class Relays(Generic[T]):

@@ -129,10 +129,11 @@ class RunscCell:
         if self._work_fd >= 0:
             os.close(self._work_fd)
             self._work_fd = -1
-        if self.group:
-            self.group.kill()
-            await self.group.remove()
-        await to_the_end(asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True))
+        try:
+            if self.group:
+                await self.group.remove()
+        finally:
+            await to_the_end(asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True))
 
     async def _send(self, data: bytes) -> None:
         try:

@@ -1,0 +1,39 @@
+"""Cleanup that is begun comes to its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sandbox.lifetimes import to_the_end
+
+
+async def test_cleanup_ends_though_its_caller_is_cancelled_twice():
+    going, may_end = asyncio.Event(), asyncio.Event()
+    done: list[str] = []
+
+    async def clean() -> None:
+        going.set()
+        await may_end.wait()
+        done.append("clean")
+
+    caller = asyncio.create_task(to_the_end(clean()))
+    await going.wait()
+    for _ in range(2):
+        caller.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert not caller.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert done == ["clean"]
+
+
+async def test_the_works_own_failure_is_raised():
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await to_the_end(fail())
