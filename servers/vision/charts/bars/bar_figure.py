@@ -16,7 +16,7 @@ from servers.vision.charts.bars.bar import Bar, BarChart
 from servers.vision.charts.bars.grouping import Grouping, group_bars, with_gaps_filled, with_ranked_fills
 from servers.vision.charts.bars.headers import names_over_bars
 from servers.vision.charts.bars.printed import PrintedValue, printed_values
-from servers.vision.charts.bars.scale import BarScale, agreement, axis_for, bar_scale, length_confidence
+from servers.vision.charts.bars.scale import BarScale, agreement, axis_for, bar_scale, length_confidence, without_strays
 from servers.vision.charts.legends.legend import LegendEntry
 from servers.vision.charts.picture.colors import Palette
 from servers.vision.charts.picture.page import Page
@@ -41,7 +41,7 @@ def bar_figure(
     )
     labels = _labels(page, chart, grouping, axis, legend)
     boxes = [label.box for label in labels if label.box is not None]
-    values = printed_values(page, chart, palette, taken=[*taken, *boxes])
+    values = without_strays(chart, axis, printed_values(page, chart, palette, taken=[*taken, *boxes]))
     scale = bar_scale(chart, axis, values)
     if scale is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,7 +12,14 @@ from servers.vision.charts.axes.calibration import Floats
 from servers.vision.charts.bars.bar import Bar, BarChart
 from servers.vision.charts.bars.frame import Frame
 from servers.vision.charts.bars.lanes import find_baseline, find_lanes, holes_between, overlaps
-from servers.vision.charts.bars.rectangles import Rect, find_rectangles, is_lettering, is_sizeable, rule_fills
+from servers.vision.charts.bars.rectangles import (
+    Rect,
+    find_rectangles,
+    is_lettering,
+    is_sizeable,
+    line_fills,
+    rule_fills,
+)
 from servers.vision.charts.bars.scan import Scan, scan_lanes
 from servers.vision.charts.picture.bounds import MOST_RECTANGLES
 from servers.vision.charts.picture.colors import FROM_PAPER, Palette, distance_from
@@ -27,6 +35,9 @@ _LEAST_SHARE_OF_INK = 0.35  # of all filled pixels; where bars hold less, the ch
 # lines and points that had passed for bars 0.67 and less.
 _LEAST_HELD = 0.8
 _INK_AROUND = 0.15
+_STANDING, _FLOATING = 0.6, 0.3  # of the lanes that stand on one baseline; letter heights of paper under a marker
+_MOST_FLOATING = 0.4
+_CROSSING = 0.5  # letter heights that a line over bars may take out of them
 
 
 def find_bars(
@@ -39,13 +50,14 @@ def find_bars(
       named: fills of the legend, which bars may have even where labels hide nearly all of them.
     """
     text = page.text_mask()
-    rules = rule_fills(page, palette)
+    rules, lines = rule_fills(page, palette), line_fills(page, palette)
+    bridge_px = max(5, int(_CROSSING * page.text_height) | 1) if lines else 5
     inked = distance_from(page, palette.papers) >= FROM_PAPER
     best: list[tuple[float, BarChart] | None] = []
     for bridged in (inked, np.zeros_like(inked)):
         rects = [
             rect
-            for rect in find_rectangles(palette, text, bridged)
+            for rect in find_rectangles(palette, text, bridged, lines, bridge_px)
             if rect.fill not in rules
             and not any(rect.box.overlap(patch) > 0.5 for patch in ignore)
             and is_sizeable(rect.box, page)
@@ -108,6 +120,8 @@ def _layout(
     holes = holes_between(lanes) if foot is not None else []
     scan = scan_lanes(page, palette, lanes, holes, (min(ends) - margin, max(ends) + margin), frame, text, foot, fills)
     lanes, bars = _with_filled_holes(lanes, holes, scan, within)
+    if foot is not None and len(standing) >= _STANDING * len(lanes):
+        bars = _without_floating(bars, foot, max(within, _FLOATING * page.text_height))
     if not bars:
         return None
     lengths = np.array([abs(bar.end - bar.start) for bar in bars])
@@ -144,6 +158,23 @@ def _with_filled_holes(
         for bar in sorted(scan.bars, key=lambda bar: place.get(bar.lane, -1))
         if bar.lane in place
     ]
+
+
+def _without_floating(bars: Sequence[Bar], baseline: float, gap_px: float) -> list[Bar]:
+    """Return the bars without fills that nowhere stand on the baseline or on what stands there: markers of a line."""
+    floating: Counter[int] = Counter()
+    lanes: dict[tuple[int, bool], list[Bar]] = {}
+    for bar in bars:
+        lanes.setdefault((bar.lane, bar.end > baseline), []).append(bar)
+    for lane in lanes.values():
+        reach = 0.0
+        for bar in sorted(lane, key=lambda bar: abs(bar.start - baseline)):
+            if abs(bar.start - baseline) - reach > gap_px:
+                floating[bar.fill] += 1
+            else:
+                reach = max(reach, abs(bar.end - baseline))
+    counts = Counter(bar.fill for bar in bars)
+    return [bar for bar in bars if floating[bar.fill] <= _MOST_FLOATING * counts[bar.fill]]
 
 
 def _chained(rects: Sequence[Rect], standing: Sequence[Rect], frame: Frame) -> list[Rect]:

@@ -16,6 +16,7 @@ _RECTANGULAR = 0.86  # least share of its box that a bar covers; a disc covers 0
 _LEAST_SHORT, _LEAST_LONG = 1.5, 4  # pixels: smaller is a speck
 _BRIDGED_PX = 5
 _RULE, _RULE_BODY = 0.2, 0.1  # letter heights that a line is wide; share of a grey that crossings make wider
+_LINE, _LINE_BODY = 0.35, 0.5
 _GREY = 12.0  # chroma
 _BODY_SHARE = 0.7  # of a shape's ink that its bars hold, the rest being lines of their colour
 
@@ -29,23 +30,28 @@ class Rect:
     box: PixelBox
 
 
-def find_rectangles(palette: Palette, text: Mask, inked: Mask) -> list[Rect]:
+def find_rectangles(
+    palette: Palette, text: Mask, inked: Mask, crossing: frozenset[int] = frozenset(), bridged_px: int = _BRIDGED_PX
+) -> list[Rect]:
     """Return the rectangles of every fill; words on them count as covered.
 
     Args:
       text: where words stand, bool [h, w].
       inked: pixels over which gaps of a fill may be bridged, bool [h, w]; all false bridges nothing.
+      crossing: fills of lines, which may run over bars.
+      bridged_px: the widest gap, odd.
     """
     rects: list[Rect] = []
-    for index, place in enumerate(windows_of(palette.labels, len(palette.fills), margin=_BRIDGED_PX)):
+    is_crossed = np.isin(palette.labels, [-1, *crossing])
+    for index, place in enumerate(windows_of(palette.labels, len(palette.fills), margin=bridged_px)):
         if place is None:
             continue
         top, left = place[0].start, place[1].start
         labels, covering = palette.labels[place], text[place]
         mask = (labels == index).astype(np.uint8)
         # Gridlines that show through or over a bar are bridged; gaps of bare paper part bars.
-        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((_BRIDGED_PX, _BRIDGED_PX), np.uint8))
-        mask = (mask.astype(bool) | (closed.astype(bool) & inked[place] & (labels < 0))).astype(np.uint8)
+        closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((bridged_px, bridged_px), np.uint8))
+        mask = (mask.astype(bool) | (closed.astype(bool) & inked[place] & is_crossed[place])).astype(np.uint8)
         _, component, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
         # A piece of a speck is a speck too.
         short, long = stats[:, 2:4].min(axis=1), stats[:, 2:4].max(axis=1)
@@ -65,14 +71,25 @@ def find_rectangles(palette: Palette, text: Mask, inked: Mask) -> list[Rect]:
 
 def rule_fills(page: Page, palette: Palette) -> frozenset[int]:
     """Return the greys that are nowhere wider than a line: of grid, axes and frames, which bars cut into pieces."""
-    side = max(3, int(np.ceil(_RULE * page.text_height)) + 1)
+    thin = _thin_fills(page, palette, _RULE, _RULE_BODY)
+    return frozenset(index for index in thin if float(np.hypot(*palette.fills[index].lab[1:])) <= _GREY)
+
+
+def line_fills(page: Page, palette: Palette) -> frozenset[int]:
+    """Return the fills that are mostly lines, markers on them included, which may cross bars."""
+    return _thin_fills(page, palette, _LINE, _LINE_BODY)
+
+
+def _thin_fills(page: Page, palette: Palette, wide: float, body: float) -> frozenset[int]:
+    """Return the fills of which no more than a share is wider than so many letter heights."""
+    side = max(3, int(np.ceil(wide * page.text_height)) + 1)
     kernel = np.ones((side, side), np.uint8)
     found = []
     for index, place in enumerate(windows_of(palette.labels, len(palette.fills), margin=0)):
-        if place is None or float(np.hypot(*palette.fills[index].lab[1:])) > _GREY:
+        if place is None:
             continue
         mask = (palette.labels[place] == index).astype(np.uint8)
-        if float(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel).sum()) < _RULE_BODY * float(mask.sum()):
+        if float(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel).sum()) < body * float(mask.sum()):
             found.append(index)
     return frozenset(found)
 

@@ -15,6 +15,7 @@ from servers.vision.charts.bars.printed import PrintedValue
 
 _EDGE_PX = 1.5  # bar edges and axis lines are each known to about a pixel
 _SNAP_PX = 4.0
+_SURE_TICKS, _STRAY_LETTERS, _FAR = 3, 2, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def axis_for(chart: BarChart, axes: Sequence[ValueAxis]) -> ValueAxis | None:
             continue
         left = sum(sum(frame.across(t.box)) / 2 < lo + 0.3 * chart.thickness for t in axis.ticks) * 2 > len(axis.ticks)
         # Of two value axes standing bars are measured on the left one, as libraries draw them first.
-        score = min(len(axis.ticks), 4) + (0.5 if left else 0.0) + 0.02 * len(axis.ticks) - 0.1 * axis.fit.residual_px
+        preferred = 1.5 if left and len(axis.ticks) > 2 else 0.0
+        score = min(len(axis.ticks), 4) + preferred + 0.02 * len(axis.ticks) - 0.1 * axis.fit.residual_px
         if best is None or score > best[0]:
             best = (score, axis)
     return best[1] if best else None
@@ -105,6 +107,25 @@ def bar_scale(chart: BarChart, axis: ValueAxis | None, printed: Mapping[int, Pri
         np.argmax([score + (0.25 if scale.fit else 0.0) for scale, score in zip(candidates, agreed, strict=True)])
     )
     return candidates[best]
+
+
+def without_strays(
+    chart: BarChart, axis: ValueAxis | None, printed: Mapping[int, PrintedValue]
+) -> dict[int, PrintedValue]:
+    """Return the values without one or two characters that are far from their bars: pieces of marks read as digits."""
+    if axis is None or len(axis.ticks) < _SURE_TICKS or axis.fit.log:
+        return dict(printed)
+    per_pixel = abs(axis.fit.slope)
+    return {
+        index: value
+        for index, value in printed.items()
+        if len(value.text) > _STRAY_LETTERS
+        or 1 / _FAR <= _ratio(value.number, per_pixel * abs(chart.bars[index].end - chart.bars[index].start)) <= _FAR
+    }
+
+
+def _ratio(one: float, other: float) -> float:
+    return abs(one) / abs(other) if other else float("inf")
 
 
 def agreement(scale: BarScale, chart: BarChart, printed: Mapping[int, PrintedValue]) -> float:
