@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 # A tick label is centred on its tick to within about a pixel plus a share of the letter height (descenders, units).
 _TOLERANCE_PX = 2.0
+_NOISE_PX = 3.0  # decimal places that so many pixels are worth say nothing
 _MAX_PAIRS = 400  # 28 ticks give 378 pairs; longer axes are thinned before pairing
 
 
@@ -40,12 +41,12 @@ class AxisFit:
         return float(10.0 ** np.clip(t, -300.0, 300.0)) if self.log else t
 
     def told(self, pixel: float) -> float:
-        """Return the value at a pixel, rounded to the decimal place that a pixel tells: further digits are noise."""
+        """Return the value at a pixel, rounded to the decimal place that few pixels tell: further digits are noise."""
         value = self.value(pixel)
         worth = abs(self.value(pixel + 0.5) - self.value(pixel - 0.5))
         if worth <= 0 or self.log:
             return value
-        step = 10.0 ** np.ceil(np.log10(0.8 * worth))
+        step = 10.0 ** np.floor(np.log10(_NOISE_PX * worth))
         return float(np.round(value / step) * step)
 
     def pixel(self, value: float) -> float:

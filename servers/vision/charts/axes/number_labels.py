@@ -10,7 +10,7 @@ import numpy as np
 
 from servers.vision.charts.axes.calibration import AxisFit
 from servers.vision.charts.axes.value_axis import Direction, TickMark, ValueAxis
-from servers.vision.charts.picture.page import TextRun
+from servers.vision.charts.picture.page import Quantity, TextRun, quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,12 @@ class NumberLabel:
     run: TextRun
     number: float
     unit: str = ""
+
+
+def tick_value(text: str) -> Quantity | None:
+    """Return the number a tick states, or None. "0015" is 0.015: small print loses its point, ticks have no codes."""
+    plain = re.fullmatch(r"([-−–]?)0(0\d+|\d{2,})", text.strip())
+    return quantity(f"{plain[1]}0.{plain[2]}" if plain else text)
 
 
 def aligned(labels: Sequence[NumberLabel], edge: str, tolerance: float) -> list[list[NumberLabel]]:

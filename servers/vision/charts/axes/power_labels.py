@@ -12,6 +12,10 @@ from servers.vision.charts.axes.value_axis import Direction, ValueAxis
 from servers.vision.charts.picture.page import Page, TextRun
 from servers.vision.geometry import PixelBox
 
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_INK = 0.4  # of the darkest pixel
+_RAISED = 0.2  # of a label's height
+_FEWEST_RAISED = 2
 _CARET = r"[\^*'\"”“’‘´`°]"
 
 
@@ -46,9 +50,30 @@ def powers_of_ten(page: Page, edge: str, tolerance: float, direction: Direction)
     return axes
 
 
+def raised_powers(page: Page) -> list[TextRun]:
+    """Return the labels such as 103, 104, 105 whose last digit stands higher than the ten: powers, no numbers.
+
+    Several must do so, as recognition gives the boxes of letters to a pixel only.
+    """
+    found = [run for run in page.runs if re.fullmatch(r"10\d", run.text.strip()) and _ends_raised(page, run.box)]
+    return found if len(found) >= _FEWEST_RAISED else []
+
+
+def _ends_raised(page: Page, box: PixelBox) -> bool:
+    """Tell whether the foot of the last letter in a box is clearly above that of the first."""
+    x0, y0, x1, y1 = (round(edge) for edge in box.grown(1, 1).clipped(page.width, page.height))
+    away = np.linalg.norm(page.lab[y0:y1, x0:x1] - page.background, axis=2)
+    ink = away > _INK * float(away.max(initial=0.0))
+    third = ink.shape[1] // 3
+    first, last = (np.flatnonzero(part.any(axis=1)) for part in (ink[:, :third], ink[:, -third:]))
+    return len(first) > 0 and len(last) > 0 and first[-1] - last[-1] > _RAISED * (first[-1] - last[0] + 1)
+
+
 def exponent_of(page: Page, run: TextRun) -> int | None:
     """Return the raised exponent of a ten, "x" before it or not: from the text, else from its upper right part."""
-    found = re.fullmatch(rf"(?:[x×*X]\s?)?1[0oO]\s?(?:{_CARET}\s?)?([-–−]?)\s?(\d)", run.text.strip())
+    found = re.fullmatch(
+        rf"(?:[x×*X]\s?)?1[0oO]\s?(?:{_CARET}\s?)?([-–−]?)\s?(\d)", run.text.strip().translate(_SUPERSCRIPT)
+    )
     if found:
         return -int(found[2]) if found[1] else int(found[2])
     box = run.box

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from servers.vision.charts.axes.calibration import Floats, fit_axis
 from servers.vision.charts.axes.value_axis import TickMark, ValueAxis, month_of_seconds
-from servers.vision.charts.picture.page import Page
+from servers.vision.charts.picture.page import Lab, Page
 
 _TICK_REACH = 1.3  # letter heights from the labels to the ticks' outer ends
+_RULE_REACH = 9.0  # the same to where gridlines are looked at
 _LEAST_PEAK = 2.0  # mean colour difference along the strip; light gridlines reach 3
 _TOLERANCE_PX = 1.2
 _NEAR = 0.25  # letter heights that a turned label may be off its place beside its tick
@@ -25,35 +26,34 @@ def snapped(page: Page, axis: ValueAxis) -> ValueAxis:
     """
     if axis.fit.stretches:
         return axis
-    height = page.text_height
-    box = axis.box
-    best = axis
-    for towards_end in (True, False):
-        if axis.direction == "y":
-            lo, hi = (
-                (box.x_max + 1, box.x_max + _TICK_REACH * height)
-                if towards_end
-                else (box.x_min - _TICK_REACH * height, box.x_min - 1)
-            )
-            strip = page.lab[:, round(max(0.0, lo)) : round(max(0.0, hi))]
-        else:
-            lo, hi = (
-                (box.y_max + 1, box.y_max + _TICK_REACH * height)
-                if towards_end
-                else (box.y_min - _TICK_REACH * height, box.y_min - 1)
-            )
-            strip = np.swapaxes(page.lab[round(max(0.0, lo)) : round(max(0.0, hi))], 0, 1)
-        if strip.shape[1] < 2:
+    height, best = page.text_height, axis
+    for strip, of_rules in _strips(page, axis):
+        if strip.shape[1] < 2 or (of_rules and best is not axis):
             continue
         # Against the strip's own typical pixel of each column: an axis line along it cancels out.
-        away = np.linalg.norm(strip - np.median(strip, axis=0), axis=2)
-        profile = np.minimum(away, 30.0).mean(axis=1)
+        away = np.minimum(np.linalg.norm(strip - np.median(strip, axis=0), axis=2), 30.0)
+        profile = np.median(away, axis=1) if of_rules else away.mean(axis=1)
         shift = _shift(profile, axis, max(2.0, _NEAR * height)) if _is_turned(page, axis) else 0.0
         places = [_peak(profile, tick.position + shift, 0.5 * height) for tick in axis.ticks]
         moved = _moved(axis, places)
         if moved is not None and _residual(moved) < max(0.4, _residual(best)):
             best = moved
     return best
+
+
+def _strips(page: Page, axis: ValueAxis) -> Iterator[tuple[Lab, bool]]:
+    """Yield (Lab along the axis and across it, whether only rules count there): both sides of the labels, the plot."""
+    reach, far, box = _TICK_REACH * page.text_height, _RULE_REACH * page.text_height, axis.box
+    lab, low, high = (
+        (page.lab, box.x_min, box.x_max)
+        if axis.direction == "y"
+        else (np.swapaxes(page.lab, 0, 1), box.y_min, box.y_max)
+    )
+    on_left = low < lab.shape[1] / 2
+    # Where labels stand off their ticks, the grid in the plot still shows where those are: marks there are outvoted.
+    rules = (high + reach, high + far) if on_left else (low - far, low - reach)
+    for begin, end, of_rules in ((high + 1, high + reach, False), (low - reach, low - 1, False), (*rules, True)):
+        yield lab[:, round(max(0.0, begin)) : round(max(0.0, end))], of_rules
 
 
 def _residual(axis: ValueAxis) -> float:

@@ -12,8 +12,8 @@ from servers.vision.charts.axes.axis_factor import with_factor
 from servers.vision.charts.axes.broken_axis import with_break
 from servers.vision.charts.axes.calibration import AxisFit, Floats, fit_axis
 from servers.vision.charts.axes.date_axis import find_date_axes
-from servers.vision.charts.axes.number_labels import NumberLabel, aligned, assembled
-from servers.vision.charts.axes.power_labels import powers_of_ten
+from servers.vision.charts.axes.number_labels import NumberLabel, aligned, assembled, tick_value
+from servers.vision.charts.axes.power_labels import powers_of_ten, raised_powers
 from servers.vision.charts.axes.snapping import snapped
 from servers.vision.charts.axes.value_axis import Direction as Direction
 from servers.vision.charts.axes.value_axis import TickMark as TickMark
@@ -26,7 +26,12 @@ _SAFELY_OUTVOTED = 3  # ticks on the line for each label off it
 
 def find_value_axes(page: Page) -> list[ValueAxis]:
     """Return the axes whose tick labels fit a line, the one with the most ticks first."""
-    labels = [NumberLabel(run, read.number, read.unit) for run in page.runs if (read := quantity(run.text)) is not None]
+    powers = raised_powers(page)
+    labels = [
+        NumberLabel(run, read.number, read.unit)
+        for run in page.runs
+        if run not in powers and (read := tick_value(run.text)) is not None
+    ]
     axes = find_date_axes(page)
     for direction in ("y", "x"):
         axes += _axes_along(page, labels, "y" if direction == "y" else "x")

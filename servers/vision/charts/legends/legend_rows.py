@@ -21,7 +21,7 @@ Color = NDArray[np.float32]
 
 # In letter heights: keys of plotting libraries are a line sample 2 to 4 wide, or a patch, 0.4 to 1.5 before the name.
 _REACH = 7.0
-_GAP = (0.12, 2.4)
+_GAP = (0.12, 2.8)
 _KEY = (0.3, 5.8)
 _DASH_GAP = 0.7
 _BAND = 0.32
@@ -108,10 +108,10 @@ def _starts(page: Page) -> list[_Start]:
             before = run.words[index - 1] if index else None
             if not any(letter.isalnum() for letter in word.text):
                 continue
-            if before is not None and word.box.x_min - before.box.x_max < height:
-                # The Q1 of "Q1 2015" is no key.
-                if _letters(before) > 2 or date_parts(f"{before.text} {word.text}"):
-                    continue
+            # The Q1 of "Q1 2015" is no key.
+            follows = before is not None and word.box.x_min - before.box.x_max < height
+            if before is not None and follows and (_letters(before) > 2 or date_parts(f"{before.text} {word.text}")):
+                continue
             words = run.words[index:]
             # A name ends where the next key stands: words wide apart, or something that is no word.
             for end in range(1, len(words)):
@@ -160,7 +160,8 @@ def _is_clear(owner: NDArray[np.int16], color: int, key: PixelBox, y: float, hei
     ).any():
         return False  # a line that ends before its name
     columns = slice(int(key.x_min), int(key.x_max))
-    near, far = _CLEAR[0] * height, _CLEAR[1] * height
+    near = max(_CLEAR[0] * height, key.height / 2 + 2)
+    far = near + (_CLEAR[1] - _CLEAR[0]) * height
     for begin, end in ((y - far, y - near), (y + near, y + far)):
         part = owner[max(0, round(begin)) : max(0, round(end)) + 1, columns] == color
         if part.size and float(part.any(axis=0).mean()) > 0.15:

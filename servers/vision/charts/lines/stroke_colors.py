@@ -28,6 +28,7 @@ _OFF_CORE = 7.0
 _DEEP, _DEEPEST = 1.35, 2.6
 _OFF_MIX = 16.0  # how far an antialiased pixel may lie off the straight mix of line and paper
 _OFF_BLUR = 20.0  # the same for what JPEG makes of its flanks
+_CLOSE = 18.0  # difference of two shades that JPEG makes of one small mark
 _LEAST_SPAN = 0.18  # of the plot's width that a line covers
 _MOST_LINES = 14
 _BROAD = 1.3  # letter heights: no line is as thick, no error band as thin
@@ -220,7 +221,7 @@ def _is_flank(color: Color, colors: Sequence[Color], inks: Inks, paper: NDArray[
     JPEG keeps colour more coarsely than light: its flanks are as dark as the line and paler in hue only.
     """
     mixed = [
-        (other, _BESIDE_MIX if is_mix(color, other, paper) else _BESIDE_BLUR)
+        (other, _BESIDE_MIX if is_mix(color, other, paper) or _is_close(color, other) else _BESIDE_BLUR)
         for other in colors
         if other is not color and (is_mix(color, other, paper) or _is_blur(color, other, paper))
     ]
@@ -233,6 +234,10 @@ def _is_flank(color: Color, colors: Sequence[Color], inks: Inks, paper: NDArray[
         if float(beside[here].mean()) > least:
             return True
     return False
+
+
+def _is_close(color: Color, other: Color) -> bool:
+    return float(np.linalg.norm(color - other)) < _CLOSE
 
 
 def _is_blur(color: Color, other: Color, paper: NDArray[np.floating]) -> bool:

@@ -139,7 +139,9 @@ def prepare(rgb: Rgb, words: Sequence[Word]) -> Page:
 
 def _assembled(rgb: Rgb, lab: Lab, keys: NDArray[np.int32], words: Sequence[Word]) -> Page:
     level = [word for word in words if _is_level(word) and word.text.strip()]
-    heights = [word.box.height for word in level if len(word.text) > 1 or word.text.isalnum()]
+    # Crosses and rings of a scatter chart are read as lone letters: they count only where nothing else does.
+    lettering = [word for word in level if len(word.text) > 1 or word.text.isdigit()]
+    heights = [word.box.height for word in lettering or [word for word in level if word.text.isalnum()]]
     text_height, paper = float(np.median(heights)) if heights else max(8.0, rgb.shape[0] / 50), _paper(rgb)
     level = with_ranges(with_percent_signs(level, text_height), lab, paper)
     turned = [word for word in words if not _is_level(word) and any(letter.isalnum() for letter in word.text)]

@@ -28,6 +28,7 @@ _COINCIDE = 0.6  # of the points
 _MANY_COLORS = 6  # from which points of one size in many colours are one series under a colour scale
 _MOST_COLORS = 16
 _FAINT = 0.4  # of a colour's contrast: below, a mix of it is a grid or an edge, above, a translucent mark
+_GREY_CHROMA, _PLAIN_CHROMA = 4.0, 12.0
 _LEAST_SPAN = 0.03  # of the plot's columns in which a colour of points is met
 
 
@@ -123,10 +124,19 @@ def _mark_colors(palette: Palette, fills: Sequence[int], thin: Thin) -> list[Col
     }
     kept: list[Color] = []
     for index, color in enumerate(colors):
-        shade = any(is_mix(other, color, paper) or is_mix(color, other, paper) for other in kept)
+        shade = any(
+            (is_mix(other, color, paper) or is_mix(color, other, paper)) and _are_of_one_hue(color, other)
+            for other in kept
+        )
         if index not in faint and not shade and len(kept) < _MOST_COLORS:
             kept.append(color)
     return kept
+
+
+def _are_of_one_hue(color: Color, other: Color) -> bool:
+    """Tell whether neither colour is a grey where the other is none: a grid's grey is no shade of blue marks."""
+    weak, strong = sorted(float(np.hypot(one[1], one[2])) for one in (color, other))
+    return weak > _GREY_CHROMA or strong < _PLAIN_CHROMA
 
 
 def _without_outlines(clouds: dict[int, Cloud]) -> dict[int, Cloud]:
