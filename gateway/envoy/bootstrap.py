@@ -10,6 +10,7 @@ from gateway.envoy.clusters import cluster
 from gateway.envoy.config import GatewaySettings
 from gateway.envoy.contracts import read_rpcs
 from gateway.envoy.listener import listener
+from gateway.envoy.openai import openai_cluster
 from servers.kit.services import SERVICES
 
 
@@ -19,7 +20,7 @@ def bootstrap(settings: GatewaySettings) -> dict[str, Any]:
         "admin": {"address": {"pipe": {"path": str(settings.admin_socket), "mode": 0o600}}},
         "static_resources": {
             "listeners": [listener(settings, SERVICES, read_rpcs(SERVICES))],
-            "clusters": [cluster(settings, service) for service in SERVICES],
+            "clusters": [*(cluster(settings, service) for service in SERVICES), openai_cluster(settings)],
         },
         "overload_manager": _overload_manager(settings),
     }

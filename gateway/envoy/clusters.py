@@ -23,7 +23,7 @@ def cluster(settings: GatewaySettings, service: Service) -> dict[str, Any]:
         "connect_timeout": f"{settings.connect_timeout_s}s",
         "load_assignment": {
             "cluster_name": service.name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(address)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address_of(address)}}]}],
         },
         "typed_extension_protocol_options": {
             _HTTP_OPTIONS: {
@@ -51,7 +51,7 @@ def cluster(settings: GatewaySettings, service: Service) -> dict[str, Any]:
     }
 
 
-def _address(address: str) -> dict[str, Any]:
+def address_of(address: str) -> dict[str, Any]:
     """Return Envoy's form of unix:PATH or HOST:PORT."""
     if address.startswith("unix:"):
         return {"pipe": {"path": address.removeprefix("unix:")}}

@@ -39,6 +39,9 @@ class GatewaySettings(MeshSettings):
     codegen_timeout_s: float = Field(default=60.0, gt=0)
     """The same for codegen."""
 
+    router_timeout_s: float = Field(default=300.0, gt=0)
+    """The same for the router, whose answers come from large models."""
+
     stream_idle_timeout_s: float = Field(default=300.0, gt=HEARTBEAT_S)
     """Silence after which a stream is cut, in either direction. Streams have no other time limit."""
 
@@ -50,6 +53,9 @@ class GatewaySettings(MeshSettings):
 
     max_request_kib: int = Field(default=1024, ge=1)
     """Largest body of a REST call that does not stream; uploads are bounded by the files server."""
+
+    max_openai_request_kib: int = Field(default=8192, ge=1)
+    """Largest body of an OpenAI-compatible call, whose images are base64 within it."""
 
     max_response_kib: int = Field(default=16384, ge=1)
     """Largest JSON made of an answer in one piece. JSON may be several times as large as its message."""

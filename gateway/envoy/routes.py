@@ -14,6 +14,7 @@ from typing import Any
 from gateway.envoy.body_limit import body_limited_to
 from gateway.envoy.config import GatewaySettings
 from gateway.envoy.contracts import RestRule, Rpc
+from gateway.envoy.openai import openai_routes
 from gateway.envoy.transcoder import event_stream_transcoder
 from servers.kit.services import Service
 
@@ -39,6 +40,7 @@ def route_table(
         *(_stream_route(settings, rpc) for rpc in rpcs if rpc.streams),
         *(_service_route(settings, service) for service in services),
         *(_shared_route(settings, name) for name in _SHARED_SERVICES),
+        *openai_routes(settings),
         *(route for rpc in rpcs for rule in rpc.rules for route in _rest_routes(settings, services, rpc, rule)),
         *_wrong_verb_routes(rpcs),
         {"match": {"prefix": "/"}, **_UNKNOWN_PATH},

@@ -50,6 +50,12 @@ class MeshSettings(BaseSettings):
     sandbox_address: str = Field(default="", validation_alias="LOUPE_SANDBOX_ADDRESS")
     """Where the sandbox server is."""
 
+    router_address: str = Field(default="", validation_alias="LOUPE_ROUTER_ADDRESS")
+    """Where the router is."""
+
+    openai_address: str = Field(default="", validation_alias="LOUPE_OPENAI_ADDRESS")
+    """Where the router answers OpenAI-compatible HTTP."""
+
     orchestrator_address: str = Field(default="", validation_alias="LOUPE_ORCHESTRATOR_ADDRESS")
     """Where the orchestrator is."""
 
@@ -72,7 +78,7 @@ class MeshSettings(BaseSettings):
 
     @field_validator(
         *("files_address", "vision_address", "reasoning_address", "codegen_address"),
-        *("critic_address", "sandbox_address", "orchestrator_address"),
+        *("critic_address", "sandbox_address", "router_address", "openai_address", "orchestrator_address"),
     )
     @classmethod
     def _address_is_usable(cls, value: str) -> str:

@@ -9,11 +9,15 @@ LoupeError
 ├── DigestMismatch          INVALID_ARGUMENT     DIGEST_MISMATCH
 ├── BrokenStream            INVALID_ARGUMENT     BROKEN_STREAM
 ├── LimitTooHigh            INVALID_ARGUMENT     LIMIT_TOO_HIGH
+├── ContextTooLong          INVALID_ARGUMENT     CONTEXT_TOO_LONG
 ├── TooLarge                RESOURCE_EXHAUSTED   TOO_LARGE
+├── BudgetExhausted         RESOURCE_EXHAUSTED   BUDGET_EXHAUSTED
 ├── Overloaded              RESOURCE_EXHAUSTED   OVERLOADED (with RetryInfo)
 ├── NotFound                NOT_FOUND            NOT_FOUND
 ├── RequestIdReused         ALREADY_EXISTS       REQUEST_ID_REUSED
 ├── WrongState              FAILED_PRECONDITION  WRONG_STATE
+├── NoCapableModel          FAILED_PRECONDITION  NO_CAPABLE_MODEL
+├── PolicyRefused           FAILED_PRECONDITION  POLICY_REFUSED
 ├── Unauthenticated         UNAUTHENTICATED      UNAUTHENTICATED
 ├── RoleTooLow              PERMISSION_DENIED    ROLE_TOO_LOW
 ├── CodeNotAuthorized       PERMISSION_DENIED    CODE_NOT_AUTHORIZED
@@ -131,11 +135,25 @@ class LimitTooHigh(LoupeError):
     reason = ErrorReason.ERROR_REASON_LIMIT_TOO_HIGH
 
 
+class ContextTooLong(LoupeError):
+    """The prompt is longer than the context of every model that may answer."""
+
+    code = "INVALID_ARGUMENT"
+    reason = ErrorReason.ERROR_REASON_CONTEXT_TOO_LONG
+
+
 class TooLarge(LoupeError):
     """There are more bytes than the limit."""
 
     code = "RESOURCE_EXHAUSTED"
     reason = ErrorReason.ERROR_REASON_TOO_LARGE
+
+
+class BudgetExhausted(LoupeError):
+    """A budget of the installation is spent."""
+
+    code = "RESOURCE_EXHAUSTED"
+    reason = ErrorReason.ERROR_REASON_BUDGET_EXHAUSTED
 
 
 class Overloaded(LoupeError):
@@ -167,6 +185,20 @@ class WrongState(LoupeError):
 
     code = "FAILED_PRECONDITION"
     reason = ErrorReason.ERROR_REASON_WRONG_STATE
+
+
+class NoCapableModel(LoupeError):
+    """No configured model can do what the request needs."""
+
+    code = "FAILED_PRECONDITION"
+    reason = ErrorReason.ERROR_REASON_NO_CAPABLE_MODEL
+
+
+class PolicyRefused(LoupeError):
+    """The model's provider refused by its content policy."""
+
+    code = "FAILED_PRECONDITION"
+    reason = ErrorReason.ERROR_REASON_POLICY_REFUSED
 
 
 class Unauthenticated(LoupeError):

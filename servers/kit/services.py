@@ -35,6 +35,7 @@ SERVICES = (
     Service("codegen", "loupe.codegen.v1.CodegenService", "servers.codegen", "typed data and a plan to Python"),
     Service("critic", "loupe.critic.v1.CriticService", "servers.critic", "Python to a verdict"),
     Service("sandbox", "loupe.sandbox.v1.SandboxService", "sandbox", "approved Python, run with hard limits"),
+    Service("router", "loupe.router.v1.RouterService", "servers.router", "one door to models"),
     Service("orchestrator", "loupe.orchestrator.v1.OrchestratorService", "servers.orchestrator", "jobs"),
 )
 

@@ -31,7 +31,7 @@ NINE = [
     *("data.csv", "manifest.json", "overlay.png", "report.md"),
 ]
 PATIENCE_S = 120
-SERVERS = ["files", "vision", "reasoning", "codegen", "critic", "sandbox", "orchestrator", "envoy"]
+SERVERS = ["files", "vision", "reasoning", "codegen", "critic", "sandbox", "router", "orchestrator", "envoy"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ class Shell:
     def command(self, *arguments: object) -> list[str]:
         return [sys.executable, "-m", "cli.main", *map(str, arguments)]
 
-    def loupe(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+    def loupe(self, *arguments: object, text_in: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments),
+            input=text_in,
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -165,7 +166,7 @@ def test_status_shows_every_server_and_all_serve(shell: Shell, first) -> None:
 
     table = shell.loupe("status").stdout.splitlines()
     assert table[0].split() == ["NAME", "STATE", "PID", "MEMORY", "ADDRESS"]
-    assert [line.split()[:2] for line in table[1:9]] == [[name, "serving"] for name in SERVERS]
+    assert [line.split()[:2] for line in table[1:10]] == [[name, "serving"] for name in SERVERS]
 
 
 def test_json_lines_are_what_the_rest_stream_has(shell: Shell, first) -> None:

@@ -1,0 +1,223 @@
+"""Hard limits on money and tokens, held in memory beside the ledger that they are read from at start.
+
+A call is let in while what is spent, and what calls in work are expected to spend, is below the limit: one call may
+overshoot it, the next is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement
+
+from loupe.router.v1.router_pb2 import Budget, BudgetScope, BudgetWindow
+from servers.kit.errors import BudgetExhausted
+from servers.router.configuration import NANO, BudgetSection
+from servers.router.journal import LedgerRow
+from servers.router.ledger import STARTED, Ledger
+from servers.router.prices import usd
+from servers.router.tables import ASKS
+
+MAX_KNOWN = 10_000
+"""Accounts kept in memory; the longest unused goes and is summed again when it is asked for."""
+_SCOPES = {
+    "all": BudgetScope.BUDGET_SCOPE_ALL,
+    "key": BudgetScope.BUDGET_SCOPE_KEY,
+    "job": BudgetScope.BUDGET_SCOPE_JOB,
+    "model": BudgetScope.BUDGET_SCOPE_MODEL,
+}
+_WINDOWS = {
+    "day": BudgetWindow.BUDGET_WINDOW_DAY,
+    "month": BudgetWindow.BUDGET_WINDOW_MONTH,
+    "ever": BudgetWindow.BUDGET_WINDOW_EVER,
+}
+
+
+@dataclass(slots=True)
+class Account:
+    """What is spent of one budget by one of those it holds for, in one window."""
+
+    nano_usd: int = 0
+    tokens: int = 0
+    expected_nano_usd: int = 0
+    expected_tokens: int = 0
+
+    def add(self, row: LedgerRow) -> None:
+        """Add an ask that has ended."""
+        self.nano_usd += row.cost_nano_usd
+        self.tokens += row.input_tokens + row.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """Whose account a call goes to."""
+
+    owner: str
+    job_id: str
+    models: tuple[str, ...]
+    """Names of the models that may answer."""
+
+
+class Budgets:
+    """The configured budgets."""
+
+    def __init__(self, sections: Sequence[BudgetSection], ledger: Ledger) -> None:
+        self._sections = tuple(sections)
+        self._ledger = ledger
+        self._accounts: OrderedDict[tuple[str, str, int], Account] = OrderedDict()
+        self._summing = asyncio.Lock()
+
+    async def admit(self, spender: Spender, nano_usd: int, tokens: int) -> Reservation:
+        """Let a call in that is expected to use so much. Raises BudgetExhausted."""
+        accounts = []
+        for section in self._sections:
+            account = await self._account(section, spender)
+            if account is None:
+                continue
+            accounts.append(account)
+            spent, expected = _over(section, account)
+            if spent or expected:
+                how = "spent" if spent else "taken by calls in work"
+                message = f"the budget {section.name} is {how}: {_told(section, account)}"
+                raise BudgetExhausted(message, retry_after_s=None if spent else 1.0)
+        return Reservation(accounts, nano_usd, tokens)
+
+    def charge(self, row: LedgerRow) -> None:
+        """Add a row of the ledger to the accounts it falls to."""
+        for section in self._sections:
+            key = _key(section, _spender_of(row))
+            if key is None:
+                continue
+            account = self._accounts.get((section.name, key, _window_start_ms(section)))
+            # An account that isn't in memory is summed from the ledger when it is asked for, this row included.
+            if account is not None:
+                account.add(row)
+
+    async def list_for(self, owner: str, job_id: str) -> list[Budget]:
+        """Return the budgets as they stand for an owner."""
+        listed = []
+        for section in self._sections:
+            models = (section.model,) if section.scope == "model" else ()
+            account = await self._account(section, Spender(owner, job_id, models))
+            if account is None:
+                continue
+            budget = Budget(
+                name=section.name,
+                scope=_SCOPES[section.scope],
+                window=_WINDOWS[section.window],
+                spent_usd=usd(account.nano_usd),
+                spent_tokens=account.tokens,
+                is_exhausted=_over(section, account)[0],
+            )
+            if section.limit_usd is not None:
+                budget.limit_usd = usd(int(section.limit_usd * NANO))
+            if section.limit_tokens is not None:
+                budget.limit_tokens = section.limit_tokens
+            listed.append(budget)
+        return listed
+
+    async def _account(self, section: BudgetSection, spender: Spender) -> Account | None:
+        """Return the account, summed from the ledger where it isn't in memory; None where the budget doesn't apply."""
+        key = _key(section, spender)
+        if key is None:
+            return None
+        start_ms = _window_start_ms(section)
+        place = (section.name, key, start_ms)
+        known = self._accounts.get(place)
+        if known is not None:
+            self._accounts.move_to_end(place)
+            return known
+        where: list[ColumnElement[bool]] = [ASKS.c.start_time_ms >= start_ms]
+        if section.scope != "all":
+            column = {"key": ASKS.c.owner, "job": ASKS.c.job_id, "model": ASKS.c.model}[section.scope]
+            where.append(column == key)
+        async with self._summing:
+            if place in self._accounts:  # another call was as fast
+                return self._accounts[place]
+            (row,) = await self._ledger.sums((), where, 1)
+        account = Account(int(row["cost_nano_usd"]), int(row["input_tokens"]) + int(row["output_tokens"]))
+        for waiting in self._ledger.waiting:
+            if waiting.outcome != STARTED and _key(section, _spender_of(waiting)) == key:
+                account.add(waiting)
+        self._accounts[place] = account
+        if len(self._accounts) > MAX_KNOWN:
+            self._forget_one()
+        return account
+
+    def _forget_one(self) -> None:
+        for place, account in self._accounts.items():
+            if not account.expected_tokens and not account.expected_nano_usd:
+                del self._accounts[place]
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a call in work is expected to spend."""
+
+    accounts: Sequence[Account]
+    nano_usd: int
+    tokens: int
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Count it while the block runs."""
+        for account in self.accounts:
+            account.expected_nano_usd += self.nano_usd
+            account.expected_tokens += self.tokens
+        try:
+            yield
+        finally:
+            for account in self.accounts:
+                account.expected_nano_usd -= self.nano_usd
+                account.expected_tokens -= self.tokens
+
+
+def _spender_of(row: LedgerRow) -> Spender:
+    return Spender(row.owner, row.job_id, (row.model,))
+
+
+def _key(section: BudgetSection, spender: Spender) -> str | None:
+    match section.scope:
+        case "key":
+            return spender.owner
+        case "job":
+            return spender.job_id or None
+        case "model":
+            return section.model if section.model in spender.models else None
+    return ""
+
+
+def _over(section: BudgetSection, account: Account) -> tuple[bool, bool]:
+    """Return whether the limit is reached by what is spent, and by what is spent and expected."""
+    spent = expected = False
+    if section.limit_usd is not None:
+        limit = int(section.limit_usd * NANO)
+        spent = account.nano_usd >= limit
+        expected = account.nano_usd + account.expected_nano_usd >= limit
+    if section.limit_tokens is not None:
+        spent = spent or account.tokens >= section.limit_tokens
+        expected = expected or account.tokens + account.expected_tokens >= section.limit_tokens
+    return spent, expected
+
+
+def _told(section: BudgetSection, account: Account) -> str:
+    parts = []
+    if section.limit_usd is not None:
+        parts.append(f"{usd(account.nano_usd)} of {usd(int(section.limit_usd * NANO))} USD")
+    if section.limit_tokens is not None:
+        parts.append(f"{account.tokens} of {section.limit_tokens} tokens")
+    return ", ".join(parts) + {"day": " today", "month": " this month", "ever": ""}[section.window]
+
+
+def _window_start_ms(section: BudgetSection) -> int:
+    if section.window == "ever":
+        return 0
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight if section.window == "day" else midnight.replace(day=1)
+    return int(start.timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""The one place where providers' formats meet the contract."""

@@ -1,0 +1,70 @@
+"""loupe.router.v1 over the router, its ledger and its budgets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from loupe.router.v1.router_pb2 import (
+    CompleteRequest,
+    CompleteResponse,
+    EmbedRequest,
+    EmbedResponse,
+    GetUsageRequest,
+    GetUsageResponse,
+    ListBudgetsRequest,
+    ListBudgetsResponse,
+    ListModelsRequest,
+    ListModelsResponse,
+    StreamCompleteRequest,
+    StreamCompleteResponse,
+)
+from loupe.router.v1.router_service_pb2_grpc import RouterServiceServicer
+from servers.kit.identity import caller
+from servers.router.budgets import Budgets
+from servers.router.fleet import Fleet
+from servers.router.ledger import Ledger
+from servers.router.listing import list_models
+from servers.router.router import Router
+from servers.router.streaming import Streams
+from servers.router.usage import sum_usage
+
+
+class RouterServicer(RouterServiceServicer):
+    """Answers for the calling owner."""
+
+    def __init__(self, router: Router, streams: Streams, fleet: Fleet, ledger: Ledger, budgets: Budgets) -> None:
+        self._router = router
+        self._streams = streams
+        self._fleet = fleet
+        self._ledger = ledger
+        self._budgets = budgets
+
+    async def Complete(self, request: CompleteRequest, context: Any) -> CompleteResponse:
+        """Return a whole answer."""
+        return CompleteResponse(completion=await self._router.complete(request))
+
+    async def StreamComplete(
+        self, request: StreamCompleteRequest, context: Any
+    ) -> AsyncIterator[StreamCompleteResponse]:
+        """Stream an answer."""
+        async with aclosing(self._streams.stream(request.request)) as responses:
+            async for response in responses:
+                yield response
+
+    async def Embed(self, request: EmbedRequest, context: Any) -> EmbedResponse:
+        """Return vectors."""
+        return await self._router.embed(request)
+
+    async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
+        """List what may be asked for."""
+        return ListModelsResponse(models=list_models(self._fleet))
+
+    async def GetUsage(self, request: GetUsageRequest, context: Any) -> GetUsageResponse:
+        """Sum the caller's use."""
+        return GetUsageResponse(rows=await sum_usage(self._ledger, caller().subject, request))
+
+    async def ListBudgets(self, request: ListBudgetsRequest, context: Any) -> ListBudgetsResponse:
+        """List the caller's budgets."""
+        return ListBudgetsResponse(budgets=await self._budgets.list_for(caller().subject, request.job_id))

@@ -1,0 +1,41 @@
+"""The table of the router's ledger: one row for each ask of a provider."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+
+METADATA = MetaData()
+
+ASKS = Table(
+    "asks",
+    METADATA,
+    Column("call_id", String(32), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("job_id", String(128), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    # What the caller asked for; the rest of the names says who was asked.
+    Column("asked_for", String(200), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("upstream_model", String(200), nullable=False),
+    Column("revision", String(200), nullable=False),
+    Column("arm", String(200), nullable=False),
+    Column("is_shadow", Boolean, nullable=False),
+    Column("is_cache_hit", Boolean, nullable=False),
+    # "STARTED", "COMPLETE", "INCOMPLETE", "CANCELLED", "INTERRUPTED" or a class of failure.
+    Column("outcome", String(32), nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_input_tokens", BigInteger, nullable=False),
+    Column("is_estimated", Boolean, nullable=False),
+    Column("gpu_s", Float, nullable=False),
+    Column("cost_nano_usd", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    # Milliseconds since 1970, UTC.
+    Column("start_time_ms", BigInteger, nullable=False),
+    Index("ix_asks_owner_start", "owner", "start_time_ms"),
+    Index("ix_asks_job", "job_id"),
+    Index("ix_asks_start", "start_time_ms"),
+)
