@@ -4,6 +4,7 @@ Works on what is drawn, so data of any type that matplotlib took comes out as nu
 share one bound on points and one on characters; what is over it is left out, and counted.
 """
 
+import json
 import math
 import sys
 import warnings
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 _MAX_POINTS = 10_000
-_MAX_CHARS = 100_000
+_MAX_TEXT_BYTES = 150_000  # as the report spells it
 _MAX_TEXT_CHARS = 200
 _MAX_AXES = 64
 _MAX_SERIES = 200
@@ -30,7 +31,7 @@ class FigureReader:
 
     def __init__(self) -> None:
         self._points = _MAX_POINTS
-        self._chars = _MAX_CHARS
+        self._bytes = _MAX_TEXT_BYTES
 
     def read(self, figure: Any) -> Json:
         """Return what a figure shows, in the form of loupe.sandbox.v1.FigureData."""
@@ -103,9 +104,9 @@ class FigureReader:
         }
 
     def _text(self, text: object) -> str:
-        kept = str(text)[: max(0, min(_MAX_TEXT_CHARS, self._chars))].encode(errors="replace").decode()
-        self._chars -= len(kept)
-        return kept
+        kept = str(text)[:_MAX_TEXT_CHARS].encode(errors="replace").decode()
+        self._bytes -= len(json.dumps(kept))
+        return kept if self._bytes >= 0 else ""
 
 
 class _Scale:

@@ -25,6 +25,7 @@ from sandbox.bootstrap import library_hooks, shown_value
 PROGRAM = "/loupe/program.py"
 _MAX_MESSAGE_CHARS = 2000
 _MAX_NOTES = 10
+_MAX_SHOWN_BYTES = 900_000  # the service reads a report of up to 1 MiB
 _FUTURE = 0
 for _feature in __future__.all_feature_names:
     _FUTURE |= getattr(__future__, _feature).compiler_flag
@@ -119,13 +120,16 @@ def write_report(report_fd: int, executed: Executed, hooks: library_hooks.Librar
     except BaseException as error:  # of the value's own __repr__, say
         value = None
         hooks.notes.append(f"the last value could not be shown: {type(error).__name__}"[:500])
+    shown = {"figures": hooks.figures, "value": value}
+    if len(json.dumps(shown)) > _MAX_SHOWN_BYTES:
+        shown["figures"] = []
+        hooks.notes.append("more was drawn than can be told as numbers")
     happened = {
         "error": executed.error and _described(executed.error, program),
         "figures": captured,
         "notes": hooks.notes[:_MAX_NOTES],
     }
-    shown = {"figures": hooks.figures, "value": value}
-    report = "".join(json.dumps(part, separators=(",", ":")) + "\n" for part in (happened, shown)).encode()
+    report = "".join(json.dumps(part) + "\n" for part in (happened, shown)).encode()
     while report:
         report = report[os.write(report_fd, report) :]
 

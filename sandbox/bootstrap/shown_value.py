@@ -1,5 +1,6 @@
 """Describes the value of a program's last expression: a data frame as typed rows, anything else as its bounded repr."""
 
+import json
 import math
 import reprlib
 import sys
@@ -8,7 +9,7 @@ from typing import Any
 _MAX_ROWS, _MAX_COLUMNS, _MAX_LEVELS, _MAX_CELLS = 200, 50, 10, 5000
 _MAX_TEXT_CHARS = 10_000
 _MAX_CELL_CHARS, _MAX_NAME_CHARS = 500, 200
-_MAX_TABLE_CHARS = 200_000
+_MAX_TABLE_BYTES = 300_000  # of its cells' text, as the report spells it
 _LARGEST_EXACT = 2**53
 # No repr of Python's own holds a NUL.
 _LEFT_OUT = "\0"
@@ -54,11 +55,11 @@ def _table(frame: Any) -> Json:
     columns += [_column(name, dtype, is_index=False) for name, dtype in zip(shown.columns, shown.dtypes, strict=True)]
     values = [level.tolist() for level in levels]
     values += [shown.iloc[:, number].tolist() for number in range(shown.shape[1])]
-    rows, chars = [], _MAX_TABLE_CHARS
+    rows, left = [], _MAX_TABLE_BYTES
     for row in zip(*values, strict=True):
         cells = [_cell(value) for value in row]
-        chars -= sum(len(cell) for cell in cells if isinstance(cell, str))
-        if chars < 0:
+        left -= sum(len(json.dumps(cell)) for cell in cells if isinstance(cell, str))
+        if left < 0:
             break
         rows.append(cells)
     return {

@@ -35,6 +35,16 @@ class _Done(BaseModel):
     code: int = Field(ge=0, le=255)
 
 
+class _Exit(BaseModel):
+    model_config = ConfigDict(strict=True)
+    status: int = Field(ge=0, le=0xFFFF)
+    peak_memory_kib: int = Field(ge=0, lt=2**32)
+
+
+class _ExitMessage(BaseModel):
+    exit: _Exit
+
+
 class SessionCell:
     """See `runners.base.Session`."""
 
@@ -81,6 +91,7 @@ class SessionCell:
         finally:
             if not run.is_done:
                 self._cell.kill(None)
+                await to_the_end(self._cell.died())
             await to_the_end(run.close())
             self.stand_still()
 
@@ -163,14 +174,18 @@ class SessionRun:
             self.is_done = done.done == self._number and self._cell.is_alive
         except ValidationError:
             pass
+        if self._timer:
+            self._timer.cancel()
         if not self.is_done:
             # Process 1 says that process 2 is gone, or a program spoke in its place: either way this is the end.
             self._cell.kill(None)
             await self._cell.died()
         self._wall_s = time.monotonic() - self._started_at
-        if self._timer:
-            self._timer.cancel()
         self._outputs.finish()
+        if self._cell.stopped_by is not None:
+            # Killed for what came last, or just before it was done.
+            self.is_done = False
+            await self._cell.died()
 
     def output(self) -> AsyncIterator[OutputChunk]:
         """See `Run.output`; ends with the program."""
@@ -180,7 +195,7 @@ class SessionRun:
         """See `Run.ending`."""
         assert self._following
         await self._following
-        exit_message = self._message
+        exit_message = self._message if _is_exit(self._message) else b""
         if self.is_done:
             peak_memory_kib = _peak_memory_kib(self._cell.program_pid)
             status = _Done.model_validate_json(self._message).code << 8
@@ -222,6 +237,15 @@ class SessionRun:
         for fd in self._pipes:
             os.close(fd)
         self._pipes.clear()
+
+
+def _is_exit(message: bytes) -> bool:
+    """Tell whether this could be process 1's last word; in a session a program can speak in its place."""
+    try:
+        status = _ExitMessage.model_validate_json(message).exit.status
+    except ValidationError:
+        return False
+    return os.WIFEXITED(status) or os.WIFSIGNALED(status)
 
 
 def _peak_memory_kib(pid: int) -> int:

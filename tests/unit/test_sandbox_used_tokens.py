@@ -1,0 +1,104 @@
+"""A token runs once: in one process, after a restart, and on whichever replica it is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from sandbox import used_tokens
+from sandbox.used_tokens import InFolder, InMemory
+from servers.kit.errors import LoupeError, NotReady, StorageUnavailable, TokenReplayed
+from servers.kit.tokens import CodeClaims
+
+NOW = 1_800_000_000.0
+
+
+def token(jti: str, *, issuer: str = "critic", expires_in_s: int = 60) -> CodeClaims:
+    return CodeClaims("0" * 64, "p", "job", 1, 1, jti=jti, issuer=issuer, expire_time_s=int(NOW) + expires_in_s)
+
+
+async def outcome(used: InFolder | InMemory, *tokens: CodeClaims) -> str:
+    try:
+        await used.use_up(tokens)
+    except LoupeError as error:
+        return type(error).__name__
+    return "used"
+
+
+def test_what_a_replica_or_a_restarted_sandbox_lets_through_no_other_does(tmp_path):
+    async def scenario() -> list[str]:
+        one, other = InFolder(tmp_path, lambda: NOW), InFolder(tmp_path, lambda: NOW)
+        first = await outcome(one, token("a"))
+        restarted = InFolder(tmp_path, lambda: NOW)
+        return [first, await outcome(other, token("a")), await outcome(restarted, token("a"))]
+
+    assert asyncio.run(scenario()) == ["used", "TokenReplayed", "TokenReplayed"]
+
+
+async def test_of_many_replicas_at_once_one_lets_it_through(tmp_path):
+    replicas = [InFolder(tmp_path, lambda: NOW) for _ in range(8)]
+    outcomes = await asyncio.gather(*(outcome(replica, token("a")) for replica in replicas))
+    assert sorted(outcomes) == ["TokenReplayed"] * 7 + ["used"]
+
+
+async def test_equal_names_of_two_issuers_are_two_tokens(tmp_path):
+    used = InFolder(tmp_path, lambda: NOW)
+    assert await outcome(used, token("a"), token("a", issuer="orchestrator")) == "used"
+
+
+async def test_a_name_is_never_a_path(tmp_path):
+    used = InFolder(tmp_path / "tokens", lambda: NOW)
+    assert await outcome(used, token("../../escaped")) == "used"
+    assert sorted(path.name for path in tmp_path.rglob("*escaped*")) == []
+
+
+async def test_what_nobody_accepts_any_more_is_forgotten(tmp_path):
+    now = NOW
+    used = InFolder(tmp_path, lambda: now)
+    assert await outcome(used, token("old")) == "used"
+    now += 300
+    assert await outcome(used, token("new", expires_in_s=360)) == "used"
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+async def test_a_full_disk_runs_nothing(tmp_path, monkeypatch):
+    used = InFolder(tmp_path, lambda: NOW)
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(used_tokens, "_create", full)
+    with pytest.raises(StorageUnavailable, match="No space left on device") as refused:
+        await used.use_up([token("a")])
+    assert refused.value.retry_after_s == 5.0
+
+
+async def test_a_folder_that_is_gone_runs_nothing(tmp_path):
+    used = InFolder(tmp_path / "tokens", lambda: NOW)
+    (tmp_path / "tokens").rmdir()
+    assert await outcome(used, token("a")) == "StorageUnavailable"
+
+
+async def test_more_than_the_bound_are_refused_not_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(used_tokens, "MOST_TOKENS", 2)
+    for used in (InFolder(tmp_path, lambda: NOW), InMemory(lambda: NOW)):
+        assert [await outcome(used, token(str(number))) for number in range(3)] == [
+            *("used", "used", "StorageUnavailable"),
+        ]
+        assert await outcome(used, token("0")) != "used"
+
+
+def test_a_folder_that_cant_be_written_stops_the_start_and_names_its_setting(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotReady, match=r"LOUPE_SANDBOX_USED_TOKENS_DIR: .* can't be written"):
+        InFolder(tmp_path / "file" / "tokens")
+
+
+async def test_memory_refuses_what_may_have_run_before_it_was_there():
+    used = InMemory(lambda: NOW)
+    with pytest.raises(TokenReplayed, match="older than this sandbox"):
+        await used.use_up([token("a", expires_in_s=30)])
