@@ -103,8 +103,10 @@ def replay(settings: Settings, job_id: str, *, is_live: bool, as_json: bool) -> 
 
 async def _replayed_live(connection: Connection, job_id: str, *, as_json: bool) -> ExitCode:
     made = await _retried(connection, job_id, 0)
-    async for _ in watch_job(connection, made, 0):
-        pass
+    async for watched in watch_job(connection, made, 0):
+        # It asks what the first one asked; a person's word is of one job.
+        for line in wording.asked(made, watched.step.action):
+            click.echo(line, err=True)
     request = CompareJobsRequest(job_id=job_id, other_job_id=made)
     response: CompareJobsResponse = await again(
         lambda: connection.jobs.CompareJobs(request, metadata=connection.metadata)

@@ -11,7 +11,6 @@ from loupe.orchestrator.v1.orchestrator_pb2 import Step
 from loupe.sandbox.v1.sandbox_pb2 import Outcome
 from loupe.type.v1.answer_pb2 import Answer
 from loupe.type.v1.engine_pb2 import Engine
-from servers.kit import wire_json
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.report import source_of
 from servers.orchestrator.trace import values_of
@@ -99,8 +98,8 @@ class Explanation:
     def _engine(self, server: str, engine: Engine | None) -> list[str]:
         if engine is None:
             return []
-        told = ", ".join(f"{key} {value}" for key, value in wire_json.to_object(engine).items() if value)
-        return [self._add(f"engine:{server}", _KINDS.EXPLANATION_KIND_ENGINE, f"{server}: {told}", [])]
+        told = f"{server} by {engine.name}, revision {engine.revision}"
+        return [self._add(f"engine:{server}", _KINDS.EXPLANATION_KIND_ENGINE, told, [])]
 
     def _add(self, node_id: str, kind: ExplanationKind.ValueType, text: str, sources: list[str], body: str = "") -> str:
         self._nodes.append(

@@ -1,7 +1,8 @@
 """The planner: the next action, as a function of the goal and of what was done.
 
     nothing seen     read_figures, for each input in turn
-    all seen         write_code with the analysis of the question, which may be to refuse it; nothing seen: finish
+    all seen         ask_person which figure is meant, where that can't be told and somebody is there to answer;
+                     write_code with the analysis of the question, which may be to refuse it; nothing seen: finish
     code written     review_code; approved: run_code; denied: repair_code
     run              finish with the program's answer; where it failed or gave none: repair_code
 
@@ -19,7 +20,7 @@ from loupe.sandbox.v1.sandbox_pb2 import OUTCOME_COMPLETED
 from loupe.type.v1.answer_pb2 import ANSWER_STATUS_UNANSWERABLE, ANSWER_STATUS_UNSPECIFIED, Answer
 from loupe.type.v1.figure_pb2 import FIDELITY_FAIL, Figure
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
-from servers.reasoning.understanding import Refusal, understand
+from servers.reasoning.understanding import Ambiguity, Refusal, ambiguity, understand
 
 Step = tuple[str, pb.Action]
 """The thought and the action."""
@@ -37,19 +38,32 @@ def next_step(goal: pb.Goal, turns: Sequence[pb.Turn]) -> Step:
         for turn in turns
         if turn.action.WhichOneof("kind") in ("write_code", "review_code", "run_code", "repair_code")
     ]
-    return _after_code(coded[-1]) if coded else _first_code(goal, seen)
+    if coded:
+        return _after_code(coded[-1])
+    meant = next((turn.observation.person.choice_id for turn in turns if turn.observation.HasField("person")), "")
+    return _first_code(goal, seen, meant)
 
 
-def _first_code(goal: pb.Goal, seen: Sequence[AnalyzeImageResponse]) -> Step:
-    figures = [figure for image in seen for figure in image.figures]
-    usable = [figure for figure in figures if figure.fidelity != FIDELITY_FAIL]
+def _first_code(goal: pb.Goal, seen: Sequence[AnalyzeImageResponse], meant: str) -> Step:
+    """Return the step to the first program; `meant` is the figure that a person chose, if one did."""
+    # What a person corrected came later and takes the place of what was read.
+    figures = list({figure.figure_id: figure for image in seen for figure in image.figures}.values())
+    usable = [figure for figure in figures if figure.fidelity != FIDELITY_FAIL and meant in ("", figure.figure_id)]
     if not usable:
         return _unanswerable(_why_nothing(seen, figures))
     texts = [text for image in seen for text in (image.caption, *(block.text for block in image.text_blocks))]
+    if goal.may_ask and (unclear := ambiguity(goal.question, usable, texts)):
+        return _ask(unclear)
     result = understand(goal.question, usable, texts)
     if isinstance(result, Refusal):
         return _refuse(goal.question, usable, result.reason)
     return _plan_in_words(result), pb.Action(write_code=pb.WriteCode(analysis=result))
+
+
+def _ask(unclear: Ambiguity) -> Step:
+    choices = [pb.Choice(choice_id=figure_id, text=title[:500]) for figure_id, title in unclear.figures[:10]]
+    ask = pb.AskPerson(prompt="Which of these figures is the question about?", choices=choices)
+    return "Several figures could be meant: ask.", pb.Action(ask_person=ask)
 
 
 def _after_code(turn: pb.Turn) -> Step:

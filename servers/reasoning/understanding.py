@@ -26,20 +26,41 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True)
+class Ambiguity:
+    """Several figures account for the question equally well."""
+
+    figures: tuple[tuple[str, str], ...]
+    """Pairs of figure id and title, the likeliest first."""
+
+
 def understand(question: str, figures: Sequence[Figure], surroundings: Sequence[str] = ()) -> Analysis | Refusal:
     """Return the analysis that answers a question; without a question, the one that describes the first figure.
+
+    Where several figures could be meant it takes the likeliest, and the analysis says so.
 
     Args:
       surroundings: text of the image outside its figures; it says what the figures are about.
     """
+    return _understood(question, figures, surroundings)[0]
+
+
+def ambiguity(question: str, figures: Sequence[Figure], surroundings: Sequence[str] = ()) -> Ambiguity | None:
+    """Return the figures that `understand` had to choose from, where it had to."""
+    return _understood(question, figures, surroundings)[1]
+
+
+def _understood(
+    question: str, figures: Sequence[Figure], surroundings: Sequence[str]
+) -> tuple[Analysis | Refusal, Ambiguity | None]:
     grids = [grid for grid in map(grid_of, figures) if grid.numbers or grid.texts_at]
     if not grids:
-        return Refusal("no numbers could be read from the figures")
+        return Refusal("no numbers could be read from the figures"), None
     if not question.strip():
-        return Analysis(operations=[reading.describe(grids[0].figure_id)])
+        return Analysis(operations=[reading.describe(grids[0].figure_id)]), None
     if len(grids) > 1:
         if joined := understand_joined(question, grids):
-            return joined
+            return joined, None
         pointed = pointers(question, grids)
         meant = {one.figure_id for one in pointed}
         if len(meant) == 1:
@@ -48,17 +69,19 @@ def understand(question: str, figures: Sequence[Figure], surroundings: Sequence[
     return _of_best([Question(question, grid) for grid in grids], surroundings)
 
 
-def _of_best(questions: Sequence[Question], surroundings: Sequence[str]) -> Analysis | Refusal:
+def _of_best(questions: Sequence[Question], surroundings: Sequence[str]) -> tuple[Analysis | Refusal, Ambiguity | None]:
     """Return the analysis of the figure that accounts for most of the question, if one of them answers it."""
     results = [(one, _of_one(one, surroundings)) for one in sorted(questions, key=_fit, reverse=True)]
     answered = [(one, result) for one, result in results if isinstance(result, Analysis)]
     if not answered:
-        return results[0][1]
+        return results[0][1], None
     question, analysis = answered[0]
-    if len(answered) > 1 and _fit(answered[1][0]) == _fit(question):
-        title = question.grid.title or question.grid.figure_id
-        analysis.assumptions.append(f"Several figures could be meant; this is about the one called “{title}”.")
-    return analysis
+    equal = [one.grid for one, _ in answered if _fit(one) == _fit(question)]
+    if len(equal) == 1:
+        return analysis, None
+    titles = tuple((grid.figure_id, grid.title or grid.figure_id) for grid in equal)
+    analysis.assumptions.append(f"Several figures could be meant; this is about the one called “{titles[0][1]}”.")
+    return analysis, Ambiguity(titles)
 
 
 def _of_one(question: Question, surroundings: Sequence[str]) -> Analysis | Refusal:

@@ -76,6 +76,45 @@ def test_the_question_goes_to_the_figure_that_it_is_about():
     assert action.write_code.analysis.operations[0].operands[0].selection.figure_id == "f2"
 
 
+TWINS = (
+    chart({"Rain": {"May": 4, "June": 6}}, measure="Rain", title="In the north", figure_id="f1"),
+    chart({"Rain": {"May": 5, "June": 9}}, measure="Rain", title="In the south", figure_id="f2"),
+)
+
+
+def test_somebody_who_is_there_is_asked_which_of_two_like_figures_is_meant():
+    asked = goal("What was the rain in June?")
+    asked.may_ask = True
+    _, action = next_step(asked, [read(*TWINS)])
+    told = [(choice.choice_id, choice.text) for choice in action.ask_person.choices]
+    assert told == [("f1", "In the north"), ("f2", "In the south")]
+    answer = pb.Turn(action=action, observation=pb.Observation(person=pb.PersonAnswer(choice_id="f2")))
+    _, action = next_step(asked, [read(*TWINS), answer])
+    analysis = action.write_code.analysis
+    assert analysis.operations[0].operands[0].selection.figure_id == "f2"
+    assert list(analysis.assumptions) == []
+
+
+def test_where_nobody_is_there_the_first_of_two_like_figures_is_taken_and_that_is_said():
+    _, action = next_step(goal("What was the rain in June?"), [read(*TWINS)])
+    analysis = action.write_code.analysis
+    assert analysis.operations[0].operands[0].selection.figure_id == "f1"
+    assert list(analysis.assumptions) == [
+        "Several figures could be meant; this is about the one called “In the north”."
+    ]
+
+
+def test_a_corrected_figure_takes_the_place_of_what_was_read():
+    again = chart({"Sales": {"North": 4, "South": 11}}, measure="Sales")
+    corrected = pb.Turn(
+        action=pb.Action(correct_figure=pb.CorrectFigure(figure_id="f1")),
+        observation=pb.Observation(figures=AnalyzeImageResponse(figures=[again])),
+    )
+    _, action = next_step(goal("What is the total?"), [read(SALES), corrected])
+    assert [one.kind for one in action.write_code.analysis.operations] == [plan.OPERATION_KIND_TOTAL]
+    assert list(action.write_code.analysis.assumptions) == []
+
+
 def test_nothing_readable_ends_with_visions_reasons():
     _, action = next_step(goal("What is the total?"), [read(reasons=("no axis could be found.",))])
     assert action.finish.answer.status == ANSWER_STATUS_UNANSWERABLE
