@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from loupe.sandbox.v1.sandbox_pb2 import RunCodeResponse
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import add_SandboxServiceServicer_to_server
-from sandbox import cgroups, policy, runtime
+from sandbox import cgroups, metrics, policy, runtime
 from sandbox.admission import TokenGate
 from sandbox.config import Settings
 from sandbox.lifetimes import Relays
@@ -68,7 +68,8 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
     relays: Relays[RunCodeResponse] = Relays()
     runner.warm_up()
     try:
-        yield serve.Registration(add_SandboxServiceServicer_to_server, SandboxServicer(sandbox, relays))
+        with metrics.exported(sandbox.load, settings.otlp_endpoint):
+            yield serve.Registration(add_SandboxServiceServicer_to_server, SandboxServicer(sandbox, relays))
     finally:
         await relays.close()
         await sessions.close_all()

@@ -103,7 +103,7 @@ def _compiled(source: bytes, name: str) -> tuple[types.CodeType, types.CodeType 
     """Return the program, and apart from it its last statement where that is an expression with a value."""
     tree = ast.parse(source, name)
     last = tree.body[-1] if tree.body else None
-    if not isinstance(last, ast.Expr) or (len(tree.body) == 1 and isinstance(last.value, ast.Constant)):
+    if not isinstance(last, ast.Expr):
         return compile(tree, name, "exec", dont_inherit=True), None
     tree.body.pop()
     body = compile(tree, name, "exec", dont_inherit=True)
