@@ -21,6 +21,7 @@ help:
 	@echo "make test    set up what the tests need and run all of them"
 	@echo "make bench   measure, and print the table of docs/bench.md"
 	@echo "make soak    10,000 mixed sandbox runs, and what they leave behind"
+	@echo "make fuzz    thousands of new hostile inputs to the sandbox"
 	@echo "make lint    formatting, types, imports, contracts"
 
 setup: packages .build/synced runtime
@@ -63,6 +64,9 @@ test: setup lint
 soak: setup
 	@bash .ci/packages tests
 	$(BIN)/python -m tests.soak
+
+fuzz: setup
+	HYPOTHESIS_PROFILE=fuzzing $(BIN)/pytest tests/fuzz
 
 bench: setup
 	$(BIN)/python -m tests.bench

@@ -17,6 +17,7 @@ import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from loupe.sandbox.v1.sandbox_pb2 import Artifact, ArtifactChunk, Limits
 from sandbox.limits import MIB
@@ -25,6 +26,7 @@ from sandbox.media_type import HEAD_BYTES, sniff
 CHUNK_BYTES = 256 * 1024
 _MAX_DEPTH = 8
 _MAX_NAME_CHARS = 128
+_MAX_SUFFIX_CHARS = 10
 _MAX_NOTES = 20
 # Folders and links of our own count, too.
 _ENTRIES_BEYOND_LIMIT = 256
@@ -226,11 +228,14 @@ def _safe(path: str) -> str:
     """Return a path that can be printed, stored and typed anywhere: no odd character, no leading dot or dash."""
     parts = (_UNSAFE.sub("_", part) for part in path.split("/"))
     safe = "/".join(f"_{part[1:]}" if part[:1] in {".", "-", " "} else part for part in parts)
-    if len(safe) <= _MAX_NAME_CHARS:
-        return safe
-    stem, dot, suffix = safe.rpartition(".")
-    tail = dot + suffix if stem and len(suffix) <= 10 else ""
-    return safe[: _MAX_NAME_CHARS - len(tail)] + tail
+    return _cut(safe)
+
+
+def _cut(name: str, mark: str = "") -> str:
+    """Return a name with a mark before its ending, cut to what a name may have; it ends in no slash."""
+    stem, dot, suffix = name.rpartition(".")
+    tail = dot + suffix if stem and len(suffix) <= _MAX_SUFFIX_CHARS and "/" not in suffix else ""
+    return name[: len(name) - len(tail)][: _MAX_NAME_CHARS - len(mark + tail)].rstrip("/") + mark + tail
 
 
 def _printable(path: str) -> str:
@@ -238,10 +243,12 @@ def _printable(path: str) -> str:
 
 
 def _unique(name: str, taken: set[str]) -> str:
+    """Return a name at which a file can stand beside all others: none of them has it, or needs it for a folder."""
+    if any(str(folder) in taken for folder in PurePosixPath(name).parents):
+        name = name.replace("/", "_")
     unique, number = name, 2
-    while unique in taken:
-        stem, dot, suffix = name.rpartition(".")
-        unique = f"{stem}-{number}{dot}{suffix}" if stem else f"{name}-{number}"
+    while unique in taken or any(other.startswith(f"{unique}/") for other in taken):
+        unique = _cut(name, f"-{number}")
         number += 1
     return unique
 

@@ -50,8 +50,8 @@ def of(server_pid: int, home: Path) -> Remains:
         processes=len(family),
         namespaces=len({space for process in family for space in _namespaces(process.pid)}),
         mounts=_lines("/proc/self/mountinfo") + _lines(f"/proc/{server_pid}/mountinfo"),
-        groups=sum(1 for _ in Path("/sys/fs/cgroup").rglob(f"loupe-sandbox-{server_pid}-*")),
-        files=sum(1 for _ in home.rglob("*")),
+        groups=sum(name.startswith(f"loupe-sandbox-{server_pid}-") for name in _folders("/sys/fs/cgroup")),
+        files=sum(len(folders) + len(files) for _, folders, files in os.walk(home)),
         descriptors=len(os.listdir(f"/proc/{server_pid}/fd")),  # noqa: PTH208 - names alone
     )
 
@@ -95,6 +95,11 @@ def _namespaces(pid: int) -> Iterator[str]:
     for kind in ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts"):
         with suppress(OSError):
             yield os.readlink(f"/proc/{pid}/ns/{kind}")  # noqa: PTH115 - a name, not a path
+
+
+def _folders(top: str) -> Iterator[str]:
+    for _, folders, _ in os.walk(top):  # other than a glob it minds no folder that goes meanwhile
+        yield from folders
 
 
 def _lines(path: str) -> int:

@@ -133,3 +133,22 @@ def test_media_types_are_decided_from_the_content(head, media_type):
 
 def test_a_character_split_by_the_cut_does_not_make_a_text_binary():
     assert sniff("größe".encode()[:3], is_whole=False) == "text/plain"
+
+
+def test_names_that_are_cut_to_the_same_stay_apart_and_within_bounds(tmp_path):
+    folder = tmp_path / ("f" * 127)
+    folder.mkdir()
+    for name in ("a.csv", "b.csv", "c"):
+        (folder / f"{'x' * 150}{name}").write_text(name)
+    files, _ = collect(tmp_path)
+    assert files == {"f" * 124 + ".csv": b"a.csv", "f" * 122 + "-2.csv": b"b.csv", "f" * 127: b"c"}
+
+
+def test_no_file_gets_the_name_that_another_needs_for_its_folder(tmp_path):
+    (tmp_path / "a?").write_text("file")
+    for folder in ("a_", "b*"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x").write_text(folder)
+    (tmp_path / "b_").write_text("other file")
+    files, _ = collect(tmp_path)
+    assert files == {"a_-2": b"file", "a_/x": b"a_", "b__x": b"b*", "b_": b"other file"}
