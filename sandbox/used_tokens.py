@@ -4,7 +4,11 @@ In the folder a used token is an empty file, made with O_EXCL, which of any numb
 succeed: on a local disk, and on NFS from version 3 on (export it with `sync`). Where that can't be told for sure, such
 as on a full disk or after a lost answer, the program does not run.
 
+    <folder>/since                                                    when the folder was made, in seconds since 1970
     <folder>/<minute in which it expires>/<SHA-256 of issuer and jti>
+
+What is older than the memory may have run before, and is refused: a process without a folder forgets when it ends, and
+a folder may be a new one.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -46,13 +51,13 @@ class UsedTokens(Protocol):
 
 
 class InMemory:
-    """Forgets with the process, and so refuses what is older than itself."""
+    """Forgets with the process."""
 
     is_shared = False
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._opened_s = int(now())
+        self._since_s = int(now())
         self._used: dict[str, float] = {}
 
     async def use_up(self, tokens: Sequence[CodeClaims]) -> None:
@@ -60,8 +65,7 @@ class InMemory:
         for token in tokens:
             if _name(token) in self._used:
                 raise _replayed(token)
-            if token.expire_time_s - CODE_TOKEN_LIFETIME_S < self._opened_s:
-                raise TokenReplayed(f"the token from the {token.issuer} is older than this sandbox: ask for a new one")
+            _refuse_older(token, self._since_s)
         for name in [name for name, until in self._used.items() if until < self._now()]:
             del self._used[name]
         if len(self._used) >= MOST_TOKENS:
@@ -85,14 +89,19 @@ class InFolder:
         self._now = now
         self._swept_at_s = -_SWEEP_EVERY_S
         self._count = 0
-        probe = folder / f".probe-{os.getpid()}"
+        probe = folder / f".probe-{secrets.token_hex(8)}"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _create(probe)
+            # Whole under its name at once: another replica may be reading it.
+            probe.write_text(str(int(now())))
+            with contextlib.suppress(FileExistsError):
+                os.link(probe, folder / "since")
             probe.unlink()
-        except OSError as error:
+            self._since_s = int((folder / "since").read_text())
+        except (OSError, ValueError) as error:
             raise NotReady(
-                f"LOUPE_SANDBOX_USED_TOKENS_DIR: {folder} can't be written ({error.strerror}): give the sandbox's user "
+                f"LOUPE_SANDBOX_USED_TOKENS_DIR: {folder} can't be written ({error}): give the sandbox's user "
                 "a folder of its own there, or leave the setting empty for one replica"
             ) from error
 
@@ -107,6 +116,7 @@ class InFolder:
             if self._count >= MOST_TOKENS:
                 raise StorageUnavailable(f"{self._folder} holds {MOST_TOKENS} used tokens, no more can be remembered")
             for token in tokens:
+                _refuse_older(token, self._since_s)
                 bucket = self._folder / str(token.expire_time_s // _BUCKET_S)
                 with contextlib.suppress(FileExistsError):
                     bucket.mkdir(mode=0o700)
@@ -154,6 +164,11 @@ def _make_lasting(folder: Path) -> None:
 
 def _name(token: CodeClaims) -> str:
     return hashlib.sha256(f"{token.issuer}/{token.jti}".encode()).hexdigest()
+
+
+def _refuse_older(token: CodeClaims, since_s: int) -> None:
+    if token.expire_time_s - CODE_TOKEN_LIFETIME_S < since_s:
+        raise TokenReplayed(f"the token from the {token.issuer} is older than this sandbox: ask for a new one")
 
 
 def _replayed(token: CodeClaims) -> TokenReplayed:
