@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -19,25 +20,36 @@ from cli.options import APPROVALS
 from cli.rendering import JobPrinter, JsonLines, TextLines
 from cli.wording import counted
 from loupe.orchestrator.v1.approval_pb2 import ApprovalMode
+from loupe.orchestrator.v1.incident_pb2 import RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import CancelJobRequest, FinalAnswer, JobSpec, JobState
 from loupe.type.v1.answer_pb2 import AnswerStatus
 
 _CANCEL_TIMEOUT_S = 5.0
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants of the jobs besides their answers."""
+
+    approval: str
+    """A key of APPROVALS."""
+    may_ask: bool
+    may_retry: bool
+
+    def put_into(self, spec: JobSpec) -> None:
+        """Write them down."""
+        spec.approval.mode = ApprovalMode.Value(APPROVALS[self.approval])
+        spec.may_ask = self.may_ask
+        if self.may_retry:
+            spec.consents.append(RemedyKind.REMEDY_KIND_RETRY)
+
+
 def analyze(
-    settings: Settings,
-    paths: Sequence[Path],
-    question: str | None,
-    out: Path,
-    *,
-    approval: str,
-    may_ask: bool,
-    as_json: bool,
+    settings: Settings, paths: Sequence[Path], question: str | None, out: Path, wishes: Wishes, *, as_json: bool
 ) -> ExitCode:
     """Run a job for each image, one after the other; return the worst of their codes."""
-    spec = JobSpec(question=images.checked_question(question), may_ask=may_ask)
-    spec.approval.mode = ApprovalMode.Value(APPROVALS[approval])
+    spec = JobSpec(question=images.checked_question(question))
+    wishes.put_into(spec)
     good, codes = images.readable(paths)
     if not good:
         return worst(codes)

@@ -126,9 +126,16 @@ _IMAGES = click.argument("image", nargs=-1, required=True, type=click.Path(path_
     help="Whether you must approve code before it runs: all of it, or that in which the critic found a risk.",
 )
 @click.option("--ask", "may_ask", is_flag=True, help="Be asked what is ambiguous, instead of the likeliest reading.")
+@click.option("--retry", "may_retry", is_flag=True, help="Let a server that failed in passing be asked again.")
 @as_json_lines
 def analyze(
-    image: tuple[Path, ...], question: str | None, out: Path, approval: str, may_ask: bool, as_json: bool
+    image: tuple[Path, ...],
+    question: str | None,
+    out: Path,
+    approval: str,
+    may_ask: bool,
+    may_retry: bool,
+    as_json: bool,
 ) -> ExitCode:
     """Answer a question about each IMAGE. Keeps the data, the code and the evidence.
 
@@ -143,7 +150,8 @@ def analyze(
     """
     from cli import analyze as command
 
-    return command.analyze(settings(), image, question, out, approval=approval, may_ask=may_ask, as_json=as_json)
+    wishes = command.Wishes(approval, may_ask=may_ask, may_retry=may_retry)
+    return command.analyze(settings(), image, question, out, wishes, as_json=as_json)
 
 
 @loupe.command()

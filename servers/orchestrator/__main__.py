@@ -20,6 +20,7 @@ from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
 from servers.orchestrator.servicer import OrchestratorServicer
 from servers.orchestrator.tails import Tails
+from servers.orchestrator.webhooks import Webhooks
 from servers.orchestrator.workers import Workers
 
 
@@ -37,14 +38,10 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
             "max_repairs": settings.max_repairs,
             "max_artifact_mib": settings.max_artifact_mib,
         }
+        key = settings.keys.private("orchestrator")
         record = Record(journal)
         bundler = Bundler(peers.files, peers.sandbox, job_limits=job_limits)
-        coding = Coding(
-            record,
-            peers,
-            settings.keys.private("orchestrator"),
-            max_artifact_bytes=settings.max_artifact_mib * 2**20,
-        )
+        coding = Coding(record, peers, key, max_artifact_bytes=settings.max_artifact_mib * 2**20)
         loop = Loop(record, peers, coding, bundler, max_steps=settings.max_steps, max_repairs=settings.max_repairs)
         workers = Workers(
             journal,
@@ -53,13 +50,19 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
             queue_size=settings.queue_size,
             job_deadline_s=settings.job_deadline_s,
         )
+        webhooks = Webhooks(journal, key)
+        hosts = frozenset(host.strip() for host in settings.webhook_hosts.split(",") if host.strip())
         try:
+            webhooks.start()
             await workers.recover()
             control = Control(journal, workers)
-            servicer = OrchestratorServicer(journal, workers, control, tails, peers, heartbeat_s=settings.heartbeat_s)
+            servicer = OrchestratorServicer(
+                journal, workers, control, tails, peers, heartbeat_s=settings.heartbeat_s, webhook_hosts=hosts
+            )
             yield serve.Registration(add_OrchestratorServiceServicer_to_server, servicer)
         finally:
             await workers.close()
+            await webhooks.close()
 
 
 if __name__ == "__main__":

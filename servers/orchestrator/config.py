@@ -33,3 +33,6 @@ class Settings(ServerSettings):
 
     max_artifact_mib: int = Field(default=64, ge=1)
     """Most that one run's files may weigh together."""
+
+    webhook_hosts: str = ""
+    """Hosts that jobs may tell of their end, separated by commas: "example.org,hooks.local:8443". Default: none."""

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from loupe.critic.v1.critic_pb2 import Verdict
 from loupe.orchestrator.v1.approval_pb2 import ApprovalPolicy
+from loupe.orchestrator.v1.incident_pb2 import RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import Job, Step
 from loupe.reasoning.v1.analysis_pb2 import Analysis
 from loupe.reasoning.v1.reasoning_pb2 import (
@@ -38,6 +39,8 @@ class JobView:
     attempt: int
     goal: Goal
     approval_policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    consents: frozenset[RemedyKind.ValueType] = frozenset()
+    """What may be done about an incident without asking."""
     turns: list[Turn] = field(default_factory=list)
     pending: Action | None = None
     """Stored, its observation not yet."""
@@ -53,6 +56,8 @@ class JobView:
     """What decided last."""
     last_attempt: int = 0
     """Under which attempt the last step was stored."""
+    told_count: int = 0
+    """Incidents that were told of and gone on from."""
     _asked_time: Timestamp | None = None
 
     @classmethod
@@ -61,7 +66,8 @@ class JobView:
         goal = Goal(inputs=job.spec.inputs, may_ask=job.spec.may_ask)
         if job.spec.HasField("question"):
             goal.question = job.spec.question
-        return cls(job.job_id, job.attempt, goal, job.spec.approval, create_time=job.create_time)
+        consents = frozenset(job.spec.consents)
+        return cls(job.job_id, job.attempt, goal, job.spec.approval, consents, create_time=job.create_time)
 
     def apply(self, step: Step) -> None:
         """Take the next step of the log in."""
@@ -69,6 +75,8 @@ class JobView:
         match step.WhichOneof("body"):
             case "thought":
                 self.reasoning_engine = step.thought.engine
+            case "incident":
+                self.told_count += 1
             case "action" if step.action.HasField("finish"):
                 self.finishing = step.action.finish.answer
             case "action":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobSpec, JobState, Step
@@ -16,7 +17,7 @@ from servers.kit.errors import NotFound, RequestIdReused, TooLarge
 from servers.kit.ids import new_id
 from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.pages import read_token, write_token
-from servers.orchestrator.tables import JOBS, STEPS
+from servers.orchestrator.tables import JOBS, NOTICES, STEPS
 from servers.orchestrator.tails import Tails
 
 # A step is sent as a part of one message.
@@ -27,6 +28,17 @@ TERMINAL = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, J
 
 class Fenced(Exception):
     """The job has ended, or another attempt has it: what this one does no longer counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A step that a webhook is to be told of."""
+
+    job_id: str
+    url: str
+    step: Step
+    tries: int
+    """That were not taken."""
 
 
 class Journal:
@@ -158,12 +170,47 @@ class Journal:
             bodies: Sequence[bytes] = (await connection.scalars(query.order_by(STEPS.c.sequence).limit(limit))).all()
         return [Step.FromString(body) for body in bodies]
 
+    async def due_notices(self, limit: int) -> list[Notice]:
+        """Return what webhooks are to be told of by now, oldest first."""
+        query = (
+            select(NOTICES.c.job_id, NOTICES.c.tries, STEPS.c.body, JOBS.c.spec)
+            .join(JOBS, JOBS.c.job_id == NOTICES.c.job_id)
+            .join(STEPS, (STEPS.c.job_id == NOTICES.c.job_id) & (STEPS.c.sequence == NOTICES.c.sequence))
+            .where(NOTICES.c.due_time <= _now())
+            .order_by(NOTICES.c.due_time, NOTICES.c.sequence)
+            .limit(limit)
+        )
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            Notice(row.job_id, JobSpec.FromString(row.spec).webhook_url, Step.FromString(row.body), row.tries)
+            for row in rows
+        ]
+
+    async def put_off_notice(self, notice: Notice, *, for_s: float) -> None:
+        """Tell it again later."""
+        later = _now() + timedelta(seconds=for_s)
+        values = update(NOTICES).where(*_of(notice)).values(tries=notice.tries + 1, due_time=later)
+        async with transaction(self._engine) as connection:
+            await connection.execute(values)
+
+    async def end_notice(self, notice: Notice) -> None:
+        """Forget it: it was taken, or never will be."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(delete(NOTICES).where(*_of(notice)))
+
     async def unfinished(self) -> list[tuple[str, Job]]:
         """Return every job that has not ended with its owner, oldest first."""
         query = select(JOBS).where(JOBS.c.state.not_in(TERMINAL)).order_by(JOBS.c.create_time)
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
             return [(row.owner, await _job(connection, row)) for row in rows]
+
+
+async def _note(connection: Any, row: Any, sequence: int, now: datetime) -> None:
+    """Record that the job's webhook is to be told of a step, where it has one."""
+    if JobSpec.FromString(row.spec).webhook_url:
+        await connection.execute(insert(NOTICES).values(job_id=row.job_id, sequence=sequence, tries=0, due_time=now))
 
 
 async def _row(connection: Any, *where: Any) -> Any:
@@ -183,11 +230,17 @@ async def _add(connection: Any, row: Any, steps: Iterable[Step]) -> list[Step]:
             raise TooLarge(f"the step has {len(body)} bytes, at most {MAX_STEP_BYTES} can be told to a watcher")
         await connection.execute(insert(STEPS).values(job_id=row.job_id, sequence=sequence, body=body))
         added.append(stored)
+        if stored.HasField("incident") or stored.job_state in TERMINAL:
+            await _note(connection, row, sequence, now)
     values: dict[str, Any] = {"last_sequence": added[-1].sequence, "state": added[-1].job_state}
     if added[-1].job_state in TERMINAL:
         values["end_time"] = now
     await connection.execute(update(JOBS).where(JOBS.c.job_id == row.job_id).values(values))
     return added
+
+
+def _of(notice: Notice) -> tuple[Any, Any]:
+    return NOTICES.c.job_id == notice.job_id, NOTICES.c.sequence == notice.step.sequence
 
 
 async def _job(connection: Any, row: Any) -> Job:

@@ -12,6 +12,7 @@ from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 from servers.kit.errors import DigestMismatch, WrongState
 from servers.kit.identity import caller
+from servers.orchestrator import webhooks
 from servers.orchestrator.compare import compare
 from servers.orchestrator.control import Control
 from servers.orchestrator.explain import Explanation
@@ -31,7 +32,15 @@ class OrchestratorServicer(OrchestratorServiceServicer):
     """Answers for the jobs of the calling owner."""
 
     def __init__(
-        self, journal: Journal, workers: Workers, control: Control, tails: Tails, peers: Peers, *, heartbeat_s: float
+        self,
+        journal: Journal,
+        workers: Workers,
+        control: Control,
+        tails: Tails,
+        peers: Peers,
+        *,
+        heartbeat_s: float,
+        webhook_hosts: frozenset[str],
     ) -> None:
         self._journal = journal
         self._workers = workers
@@ -39,6 +48,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self._tails = tails
         self._peers = peers
         self._heartbeat_s = heartbeat_s
+        self._webhook_hosts = webhook_hosts
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Any) -> pb.CreateJobResponse:
         """Enqueue a job."""
@@ -135,6 +145,8 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         return await self._journal.steps(job_id, 0, limit=job.last_sequence or 1)
 
     async def _create(self, request_id: str, spec: pb.JobSpec) -> pb.Job:
+        if spec.webhook_url:
+            webhooks.check(spec.webhook_url, self._webhook_hosts)
         for ref in spec.inputs:
             # With the owner's own right: a file of someone else's is not found.
             stored = (await self._peers.file_records.GetFile(GetFileRequest(file_id=ref.file_id))).file.ref

@@ -38,3 +38,14 @@ STEPS = Table(
     # Serialised loupe.orchestrator.v1.Step.
     Column("body", LargeBinary, nullable=False),
 )
+
+# What a webhook has not taken yet. Recorded with its step.
+NOTICES = Table(
+    "notices",
+    METADATA,
+    Column("job_id", String(32), ForeignKey("jobs.job_id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("due_time", DateTime, nullable=False),
+    Index("ix_notices_due_time", "due_time"),
+)

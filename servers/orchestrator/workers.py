@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from loupe.orchestrator.v1.incident_pb2 import Incident
+from loupe.orchestrator.v1.incident_pb2 import Incident, RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobSpec, JobState, Step
 from loupe.reasoning.v1.reasoning_pb2 import Observation, PersonAnswer
 from loupe.type.v1.access_pb2 import Role
@@ -31,6 +31,10 @@ T = TypeVar("T")
 STORAGE_RETRY_S = 2.0
 # A job under which the process ends each time, without a step more, must not take the next one down too.
 MOST_FRUITLESS_ATTEMPTS = 3
+MOST_RETRIES = 3
+RETRY_PAUSE_S = 0.25
+# Codes of failures that may be over the next time.
+PASSING = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 
 
 class Workers:
@@ -177,7 +181,7 @@ class Workers:
             if view.attempt - view.last_attempt > MOST_FRUITLESS_ATTEMPTS:
                 raise GaveUp(incidents.worker_lost(view))
             async with limit:
-                await self._loop.run(view)
+                await self._work(view)
             if view.is_waiting:
                 self._ask(owner, await self._stored(job.job_id, lambda: self._journal.get(owner, job.job_id)))
         except Fenced:
@@ -194,6 +198,21 @@ class Workers:
             await self._end(job.job_id, view.attempt, incident)
         finally:
             self._places.release()
+
+    async def _work(self, view: JobView) -> None:
+        """Work on a job. Where its owner consented, a server that failed in passing is told of, and asked again."""
+        while True:
+            try:
+                return await self._loop.run(view)
+            except (LoupeError, grpc.aio.AioRpcError) as error:
+                failure = from_exception(error, request_id=view.job_id)
+                has_consent = RemedyKind.REMEDY_KIND_RETRY in view.consents
+                if not has_consent or failure.code not in PASSING or view.told_count == MOST_RETRIES:
+                    raise
+                told = Step(incident=incidents.from_error(failure, view), job_state=JobState.JOB_STATE_RUNNING)
+                for stored in await self._journal.append(view.job_id, view.attempt, told):
+                    view.apply(stored)
+                await asyncio.sleep(RETRY_PAUSE_S * 2**view.told_count)
 
     async def _end(self, job_id: str, attempt: int, incident: Incident) -> None:
         try:

@@ -85,6 +85,8 @@ class Script:
     plan: Callable[[reasoning_pb2.DecideNextActionRequest], reasoning_pb2.Action] = plan
     figures: list[Figure] = field(default_factory=lambda: [figure()])
     vision_error: LoupeError | None = None
+    vision_failures: int = 1_000_000
+    """How often the error comes before vision answers."""
     approves: Callable[[str], bool] = lambda source: True
     findings: list[critic_pb2.Finding] = field(default_factory=list)
     """Of code that is approved."""
@@ -124,7 +126,7 @@ class Vision(vision_service_pb2_grpc.VisionServiceServicer):
 
     async def AnalyzeImage(self, request: Any, context: Any) -> vision_pb2.AnalyzeImageResponse:
         self.script.readings += 1
-        if self.script.vision_error is not None:
+        if self.script.vision_error is not None and self.script.readings <= self.script.vision_failures:
             await _fail(context, self.script.vision_error)
         return vision_pb2.AnalyzeImageResponse(width_px=8, height_px=8, figures=self.script.figures, engine=ENGINE)
 

@@ -1,0 +1,120 @@
+"""Tells a job's webhook of its incidents and its end: signed, in order of their numbers, again until it is taken.
+
+A notice is recorded in the transaction of the step that it tells of, so none is lost with a process. The receiver
+answers 2xx for "taken"; anything else, or nothing within 5 s, is tried again after 2, 4, 8, ... seconds, ten times.
+Redirects are not followed, and only hosts that the operator named are called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import http.client
+import json
+import logging
+import time
+from urllib.parse import SplitResult, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from servers.kit import wire_json
+from servers.kit.errors import InvalidField, StorageUnavailable
+from servers.orchestrator.journal import Journal, Notice
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES = 10
+_TIMEOUT_S = 5.0
+_IDLE_S = 1.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def check(url: str, hosts: frozenset[str]) -> None:
+    """Refuse a URL that may not be called.
+
+    Args:
+      hosts: what the operator allows, as "example.org" or "example.org:8443".
+    Raises:
+      InvalidField: it is no HTTPS URL of one of them. Plain HTTP is for this machine only.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidField("spec.webhook_url", f"no URL: {error}") from error
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise InvalidField("spec.webhook_url", "must begin with https://")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidField("spec.webhook_url", "must hold no password")
+    named = f"{parts.hostname}:{port}" if port else str(parts.hostname)
+    if named not in hosts:
+        raise InvalidField("spec.webhook_url", f"the operator has not named {named} (LOUPE_ORCHESTRATOR_WEBHOOK_HOSTS)")
+
+
+def signature(key: Ed25519PrivateKey, time_s: int, body: bytes) -> str:
+    """Return the header `loupe-signature`: the time, and the signature over "TIME.BODY", by public/orchestrator.pem."""
+    signed = key.sign(f"{time_s}.".encode() + body)
+    return f"t={time_s},ed25519={base64.b64encode(signed).decode()}"
+
+
+class Webhooks:
+    """Sends what the journal holds for webhooks, one notice at a time."""
+
+    def __init__(self, journal: Journal, key: Ed25519PrivateKey) -> None:
+        self._journal = journal
+        self._key = key
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to send, beginning with what an earlier process left."""
+        self._task = asyncio.create_task(self._send_all())
+
+    async def close(self) -> None:
+        """Stop; what was not taken is sent at the next start."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _send_all(self) -> None:
+        while True:
+            sent = 0
+            # What can't be read now can be read later; the journal says so itself.
+            with contextlib.suppress(StorageUnavailable):
+                for notice in await self._journal.due_notices(limit=10):
+                    await self._send(notice)
+                    sent += 1
+            if not sent:
+                await asyncio.sleep(_IDLE_S)
+
+    async def _send(self, notice: Notice) -> None:
+        told = {"job_id": notice.job_id, "step": wire_json.to_object(notice.step)}
+        body = json.dumps(told, ensure_ascii=False).encode()
+        problem = await asyncio.to_thread(_post, notice.url, body, signature(self._key, int(time.time()), body))
+        tries = notice.tries + 1
+        if problem:
+            log.warning("webhook not taken", extra={"job_id": notice.job_id, "tries": tries, "reason": problem})
+        if not problem or tries == MAX_TRIES:
+            await self._journal.end_notice(notice)
+        else:
+            await self._journal.put_off_notice(notice, for_s=float(2**tries))
+
+
+def _post(url: str, body: bytes, signed: str) -> str:
+    """Send a notice; return what is wrong, empty where it was taken."""
+    parts = urlsplit(url)
+    connection = _connection(parts)
+    path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    try:
+        connection.request("POST", path, body, {"content-type": "application/json", "loupe-signature": signed})
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()
+    return "" if 200 <= status < 300 else f"HTTP {status}"
+
+
+def _connection(parts: SplitResult) -> http.client.HTTPConnection:
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(str(parts.hostname), parts.port, timeout=_TIMEOUT_S)

@@ -1,0 +1,155 @@
+"""Incidents as they are told: in the stream, to a webhook, and gone on from only with consent."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.server
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from queue import Queue
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from loupe.orchestrator.v1 import incident_pb2
+from loupe.orchestrator.v1 import orchestrator_pb2 as pb
+from servers.kit.errors import DamagedMedia, Overloaded
+from tests.contract.orchestrator_world import World, kinds, world
+from tests.contract.scripted_peers import Script
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RETRY = incident_pb2.REMEDY_KIND_RETRY
+KINDS = incident_pb2.IncidentKind
+
+
+class Receiver:
+    """A webhook that answers as told."""
+
+    def __init__(self) -> None:
+        self.got: Queue[tuple[str, dict[str, Any], str]] = Queue()
+        self.answers: list[int] = []
+
+    @contextmanager
+    def listening(self) -> Iterator[int]:
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.got.put((self.headers["loupe-signature"], json.loads(body), body.decode()))
+                self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
+                self.send_header("location", "http://127.0.0.1:9/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing: the test says what it saw."""
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                yield server.server_port
+            finally:
+                server.shutdown()
+                thread.join()
+
+    async def next(self) -> tuple[str, dict[str, Any], str]:
+        return await asyncio.to_thread(self.got.get, timeout=15)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hooked(module_home) -> AsyncIterator[tuple[World, Receiver, str]]:
+    receiver = Receiver()
+    with receiver.listening() as port:
+        hosts = f"127.0.0.1:{port}, example.org"
+        async with world(module_home, Script(), LOUPE_ORCHESTRATOR_WEBHOOK_HOSTS=hosts) as made:
+            yield made, receiver, f"http://127.0.0.1:{port}/hook?from=loupe"
+
+
+def script(it: World, **changes: Any) -> None:
+    vars(it.script).update(vars(Script(**changes)))
+
+
+async def test_a_webhook_is_told_of_the_end_signed(hooked):
+    it, receiver, url = hooked
+    script(it)
+    steps = await it.run(webhook_url=url)
+    signed, told, body = await receiver.next()
+    assert told["step"]["sequence"] == steps[-1].sequence
+    assert told["step"]["job_state"] == "JOB_STATE_SUCCEEDED"
+    time_part, signature = signed.split(",", 1)
+    message = f"{time_part.removeprefix('t=')}.{body}".encode()
+    it.public_key("orchestrator").verify(base64.b64decode(signature.removeprefix("ed25519=")), message)
+
+
+async def test_a_notice_that_is_not_taken_comes_again(hooked):
+    it, receiver, url = hooked
+    script(it, vision_error=DamagedMedia("cut short"))
+    receiver.answers = [500, 302]
+    await it.run(webhook_url=url)
+    notices = [await receiver.next() for _ in range(3)]
+    assert {told["step"]["incident"]["kind"] for _, told, _ in notices} == {"INCIDENT_KIND_BAD_INPUT"}
+    assert receiver.got.empty()
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://elsewhere.org/hook", "has not named elsewhere.org"),
+        ("http://example.org/hook", "must begin with https"),
+        ("ftp://127.0.0.1/hook", "must begin with https"),
+        ("https://me:secret@example.org/", "must hold no password"),
+        ("https://example.org:99999/", "no URL"),
+        ("https://example.org:8443/", "has not named example.org:8443"),
+    ],
+)
+async def test_only_hosts_that_the_operator_named_are_called(hooked, url, why):
+    it, _, _ = hooked
+    with pytest.raises(grpc.aio.AioRpcError, match=why) as refused:
+        await it.jobs.CreateJob(pb.CreateJobRequest(spec=it.spec(webhook_url=url)))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_without_consent_a_server_that_fails_in_passing_ends_the_job(hooked):
+    it, _, _ = hooked
+    script(it, vision_error=Overloaded("every place is taken"))
+    steps = await it.run()
+    assert kinds(steps)[-1] == "incident"
+    assert steps[-1].job_state == pb.JOB_STATE_FAILED
+    assert RETRY in {remedy.kind for remedy in steps[-1].incident.remedies}
+
+
+async def test_with_consent_it_is_told_of_and_asked_again(hooked):
+    it, _, _ = hooked
+    script(it, vision_error=Overloaded("every place is taken"), vision_failures=2)
+    steps = await it.run(consents=[RETRY])
+    assert kinds(steps)[:5] == ["thought", "read_figures", "incident", "incident", "seen"]
+    assert steps[2].job_state == pb.JOB_STATE_RUNNING
+    assert steps[2].incident.kind == KINDS.INCIDENT_KIND_SERVER_FAILED
+    assert steps[-1].job_state == pb.JOB_STATE_SUCCEEDED
+
+
+async def test_consent_ends_after_three_retries(hooked):
+    it, _, _ = hooked
+    script(it, vision_error=Overloaded("every place is taken"))
+    steps = await it.run(consents=[RETRY])
+    assert kinds(steps) == ["thought", "read_figures", "incident", "incident", "incident", "incident"]
+    assert steps[-1].job_state == pb.JOB_STATE_FAILED
+
+
+async def test_consent_covers_no_failure_that_would_come_again(hooked):
+    it, _, _ = hooked
+    script(it, vision_error=DamagedMedia("cut short"))
+    assert kinds(await it.run(consents=[RETRY])) == ["thought", "read_figures", "incident"]
+
+
+async def test_only_retry_can_be_consented_to(hooked):
+    it, _, _ = hooked
+    with pytest.raises(grpc.aio.AioRpcError, match=r"spec\.consents"):
+        await it.run(consents=[incident_pb2.REMEDY_KIND_REUPLOAD])
