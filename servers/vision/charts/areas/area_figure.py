@@ -8,7 +8,7 @@ import numpy as np
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
-from servers.vision.charts.areas.areas import Area, are_stacked, find_areas
+from servers.vision.charts.areas.areas import Area, are_stacked, find_areas, without_panel
 from servers.vision.charts.axes.places import read_places, x_value
 from servers.vision.charts.axes.plot_area import choose_axes, find_plot_area
 from servers.vision.charts.axes.ticks import ValueAxis
@@ -18,9 +18,11 @@ from servers.vision.charts.legends.legend import LegendEntry, find_line_legend, 
 from servers.vision.charts.lines.strokes import vertices
 from servers.vision.charts.picture.colors import Palette
 from servers.vision.charts.picture.page import Page, quantity
+from servers.vision.charts.picture.reach import with_room_above
 from servers.vision.geometry import PixelBox, union
 
 _FOOT_PX = 6.0
+_FEWEST_TICKS = 3
 _BESIDE = 4.0  # letter heights
 _EDGE_PX = 2.5  # edges of fills are whole pixels and may carry an outline
 
@@ -32,11 +34,15 @@ def area_figure(
     x_axis, y_axis, _ = choose_axes(page, axes)
     if y_axis is None:
         return None
+    if x_axis is not None and len(x_axis.ticks) < _FEWEST_TICKS:
+        x_axis = None  # two words read as numbers are no axis
     plot = find_plot_area(page, palette, x_axis, y_axis)
     rows = find_line_legend(page, [palette.fills[fill].lab for fill in fills], palette.papers)
     if len(rows) > len(legend):
         legend = [LegendEntry(fills[row.color], row.name, row.name_box, row.key_box) for row in rows]
-    areas = find_areas(palette, plot.box, fills, hide=page.text_mask() | key_mask(page, legend))
+    room = with_room_above(plot.box, y_axis)
+    areas = find_areas(palette, room, fills, hide=page.text_mask() | key_mask(page, legend))
+    areas = without_panel(areas, palette, [entry.color for entry in legend])
     if not areas or not _stands_on_axis(areas[0], y_axis, plot.box):
         return None
     exclude = [entry.name_box for entry in legend] + [tick.box for tick in y_axis.ticks]

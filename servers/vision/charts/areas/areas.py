@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from servers.vision.charts.lines.strokes import Stroke
-from servers.vision.charts.picture.colors import Palette
+from servers.vision.charts.picture.colors import PANEL_CHROMA, PANEL_LIGHTNESS, Palette
 from servers.vision.charts.picture.page import Mask
 from servers.vision.geometry import PixelBox
 
@@ -21,6 +21,7 @@ _SLOPING = 0.15  # least share of columns in which the edge rises or falls: bars
 # A gentle course changes seldom, by a pixel or two at a time; what steps from bar to bar mostly jumps.
 _GENTLY_SLOPING, _GENTLE_PX, _MOSTLY_GENTLE = 0.04, 2.0, 0.8
 _ON_TOP_PX = 4.0
+_STRAIGHT_PX = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def find_areas(palette: Palette, box: PixelBox, fills: Sequence[int], *, hide: M
     x0, y0, x1, y1 = (round(edge) for edge in box)
     labels = palette.labels[y0:y1, x0:x1]
     hidden = hide[y0:y1, x0:x1]
-    found = []
+    found, level = [], []
     for fill in fills:
         mask = labels == fill
         if mask.sum() < _LEAST_SHARE * mask.size:
@@ -51,18 +52,35 @@ def find_areas(palette: Palette, box: PixelBox, fills: Sequence[int], *, hide: M
         if courses is None:
             continue
         begin, top, bottom = courses
-        slope = np.abs(np.diff(top)) + np.abs(np.diff(bottom))
-        if len(top) < _LEAST_SPAN * (x1 - x0) or not _is_course(slope):
+        if len(top) < _LEAST_SPAN * (x1 - x0):
             continue
         color = palette.fills[fill]
-        found.append(
-            Area(
-                fill,
-                Stroke(color.lab, color.rgb, x0 + begin, top + y0, top + y0, top + y0, 1.0, ()),
-                Stroke(color.lab, color.rgb, x0 + begin, bottom + y0, bottom + y0, bottom + y0, 1.0, ()),
-            )
+        area = Area(
+            fill,
+            Stroke(color.lab, color.rgb, x0 + begin, top + y0, top + y0, top + y0, 1.0, ()),
+            Stroke(color.lab, color.rgb, x0 + begin, bottom + y0, bottom + y0, bottom + y0, 1.0, ()),
         )
-    return sorted(found, key=lambda area: -float(np.mean(area.bottom.y + area.top.y)))
+        slope = np.abs(np.diff(top)) + np.abs(np.diff(bottom))
+        (found if _is_course(slope) else level).append(area)
+    # What hardly rises or falls is an area where one lies on it or under it.
+    found += [area for area in level if any(are_stacked(_from_foot((area, other))) for other in found)]
+    return _from_foot(found)
+
+
+def without_panel(areas: Sequence[Area], palette: Palette, named: Collection[int]) -> list[Area]:
+    """Return the areas without a light panel that shows over them: its upper edge is straight, and nothing names it."""
+    kept = [area for area in areas if area.fill in named or not _is_panel(area, palette)]
+    return kept or list(areas)
+
+
+def _is_panel(area: Area, palette: Palette) -> bool:
+    lab, paper = area.top.lab, palette.papers[0]
+    light = abs(float(lab[0] - paper[0])) <= PANEL_LIGHTNESS and float(np.hypot(lab[1], lab[2])) <= PANEL_CHROMA
+    return light and float((np.abs(area.top.y - np.median(area.top.y)) <= _STRAIGHT_PX).mean()) > 0.8
+
+
+def _from_foot(areas: Sequence[Area]) -> list[Area]:
+    return sorted(areas, key=lambda area: -float(np.mean(area.bottom.y + area.top.y)))
 
 
 def _is_course(slope: NDArray[np.float64]) -> bool:

@@ -13,6 +13,7 @@ from servers.vision.charts.axes.calibration import Floats
 from servers.vision.charts.axes.value_axis import ValueAxis
 from servers.vision.charts.picture.colors import Palette
 from servers.vision.charts.picture.page import Mask, Page
+from servers.vision.charts.picture.reach import with_room_above
 from servers.vision.geometry import PixelBox
 
 _LEAST_SHARE = 0.02  # of the plot's pixels that the bars fill
@@ -23,6 +24,10 @@ _ON_FOOT_PX = 4.0
 _LEAST_BIN_PX = 3.0
 _LEAST_STEP_PX = 2.5
 _SLIVER = 0.25  # of the usual bin: a run of columns so narrow is the side of a bar, half covered
+_SIDE_PX = 3.0  # how far the top of a worn side is from its bar's
+_WORN = 0.13  # of a bin: what compression may take from its sides
+_MOST_UNEVEN = 12  # bins of unequal width are few; the steps of a slope are many
+_EQUAL_PX = 0.4  # tops of equal bins
 _EDGE_PX = 1.6  # how far a side may be from the even grid of bins
 _FILLED = 0.7  # of a bar's column between top and foot
 _AT_CENTER = 0.15  # of a bin: ticks that stand so near to the middles of all bars name bars, they don't measure
@@ -72,6 +77,8 @@ def find_histogram(
         x0, x1 = 0, max(x1, round(y_axis.box.x_min) - 1)
     outline = max(_OUTLINE[0], _OUTLINE[1] * page.text_height)
     foot = y_axis.fit.pixel(0.0) if not y_axis.fit.log else float(y1)
+    # Bars reach beyond the outermost labels by less than a step; the one at zero may be hidden.
+    y0, y1 = round(with_room_above(plot, y_axis).y_min), min(page.height, max(y1, round(foot) + 1))
     labels, hidden = palette.labels[y0:y1, x0:x1], hide[y0:y1, x0:x1]
     best: tuple[int, Histogram] | None = None
     for fill in fills:
@@ -97,15 +104,15 @@ def _bins_of(mask: Mask, foot: float, outline: float) -> tuple[Floats, Floats, b
     if columns is None:
         return None
     tops, gap_px = columns
-    bars = _plateaus(tops)
+    bars = _without_slivers(_plateaus(tops))
     if len(bars) < _LEAST_BINS or sum(b - a for a, b, _ in bars) < 0.8 * np.isfinite(tops).sum():
         return None
     # Slopes of areas fall apart into many steps of a pixel or two.
-    steps = [abs(after[2] - before[2]) for before, after in itertools.pairwise(bars)]
-    if float(np.median([b - a for a, b, _ in bars])) < _LEAST_BIN_PX or float(np.median(steps)) < _LEAST_STEP_PX:
-        return None
+    steps = [step for after, before in itertools.pairwise(bars) if (step := abs(after[2] - before[2])) > _EQUAL_PX]
     width = float(np.median([b - a for a, b, _ in bars]))
-    bars = [bar for bar in bars if bar[1] - bar[0] > _SLIVER * width]
+    if width < _LEAST_BIN_PX or not steps or float(np.median(steps)) < _LEAST_STEP_PX:
+        return None
+    outline = max(outline, _WORN * width)
     sides, heights = _sides(bars, outline)
     apart = [b[0] - a[1] for a, b in itertools.pairwise(bars)]
     wide = [gap for gap in apart if gap > outline]
@@ -117,6 +124,8 @@ def _bins_of(mask: Mask, foot: float, outline: float) -> tuple[Floats, Floats, b
         return None
     grid = _even_grid(sides, width)
     half = gap_px / 2
+    if grid is None and not gap_px and len(bars) > _MOST_UNEVEN:
+        return None
     if grid is None:
         tops_out = [top - half if np.isfinite(top) else foot for top in heights]
         return np.array(sides), np.array(tops_out), False
@@ -167,6 +176,29 @@ def _plateaus(tops: Floats) -> list[tuple[float, float, float]]:
             out.append((float(begin), float(column), float(np.median(tops[begin:column]))))
         begin = column
     return out
+
+
+def _without_slivers(bars: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Return the runs without narrow ones, the sides of bars; one of nearly its neighbour's top becomes part of it."""
+    if not bars:
+        return []
+    widths = np.array([b - a for a, b, _ in bars])
+    order = np.argsort(widths)
+    usual = float(widths[order][np.searchsorted(np.cumsum(widths[order]), widths.sum() / 2)])
+    kept: list[tuple[float, float, float]] = []
+    for a, b, top in bars:
+        if b - a > _SLIVER * usual:
+            begin = a
+            if kept and kept[-1][1] - kept[-1][0] <= _SLIVER * usual:
+                side = kept.pop()
+                begin = side[0] if a - side[1] <= 1 and abs(side[2] - top) <= _SIDE_PX else a
+            kept.append((begin, b, top))
+        elif kept and kept[-1][1] - kept[-1][0] > _SLIVER * usual and a - kept[-1][1] <= 1:
+            if abs(top - kept[-1][2]) <= _SIDE_PX:
+                kept[-1] = (kept[-1][0], b, kept[-1][2])
+        else:
+            kept.append((a, b, top))
+    return [bar for bar in kept if bar[1] - bar[0] > _SLIVER * usual]
 
 
 def _sides(bars: Sequence[tuple[float, float, float]], outline: float) -> tuple[list[float], list[float]]:

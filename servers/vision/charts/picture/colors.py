@@ -19,11 +19,12 @@ FROM_PAPER = 7.0
 SAME_FILL = 9.0
 PIXEL_OF_FILL = 14.0
 # Panels seen: ggplot #E5E5E5, seaborn #EAEAF2, OECD #DEEAF5, Excel #C0C0C0; marks are stronger.
-_PANEL_LIGHTNESS = 28.0
-_PANEL_CHROMA = 15.0
+PANEL_LIGHTNESS = 28.0
+PANEL_CHROMA = 15.0
 _LEAST_PIECE = 0.004  # of the image: of a panel cut into pieces
 _WELL_COVERED = 0.3  # of what its fullest row or column has
 _MOST_PAPER, _LEAST_COVERED = 0.01, 0.1  # of the box around a panel's pieces; marks may cover the rest
+_EDGE_PX, _EDGE, _STRAIGHT = 3.0, 0.05, 0.5  # of a panel's columns, that begin at its top
 _LEAST_SHARE = 1.5e-4  # of the image: below, it is specks
 # JPEG spreads a fill over shades: a rare one all around or within a frequent one is its noise.
 _NOISE_SHARE, _NOISE_REACH_PX, _NOISE_BESIDE = 0.2, 2, 0.85
@@ -94,8 +95,8 @@ def find_panels(page: Page, flat: Mask) -> list[NDArray[np.float32]]:
         tint = lab - page.background
         if (
             np.linalg.norm(tint) < 2.0
-            or abs(tint[0]) > _PANEL_LIGHTNESS
-            or float(np.hypot(lab[1], lab[2])) > _PANEL_CHROMA
+            or abs(tint[0]) > PANEL_LIGHTNESS
+            or float(np.hypot(lab[1], lab[2])) > PANEL_CHROMA
         ):
             continue
         near = (np.linalg.norm(page.lab - lab, axis=2) < 4.0).astype(np.uint8)
@@ -142,6 +143,11 @@ def _fills_corners(page: Page, area: Mask) -> bool:
     if right + 1 - left < 0.45 * page.width or bottom + 1 - top < 0.33 * page.height:
         return False
     inset = 4
+    # A panel's upper edge is straight, that of an area is not, however many corners it fills.
+    covered = area[:, left : right + 1]
+    first = covered.argmax(axis=0)[covered.any(axis=0)]
+    if float((np.abs(first - top) <= max(_EDGE_PX, _EDGE * (bottom - top))).mean()) < _STRAIGHT:
+        return False
     corners = [(y, x) for y in (top + inset, bottom - inset) for x in (left + inset, right - inset)]
     return sum(bool(area[y, x]) for y, x in corners) >= 3
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.vision.charts.picture.bounds import Cuts
+from servers.vision.charts.picture.lost_points import with_points
 from servers.vision.charts.picture.percent_signs import with_percent_signs
 from servers.vision.charts.picture.ranges import with_ranges
 from servers.vision.geometry import PixelBox, union
@@ -143,7 +144,7 @@ def _assembled(rgb: Rgb, lab: Lab, keys: NDArray[np.int32], words: Sequence[Word
     lettering = [word for word in level if len(word.text) > 1 or word.text.isdigit()]
     heights = [word.box.height for word in lettering or [word for word in level if word.text.isalnum()]]
     text_height, paper = float(np.median(heights)) if heights else max(8.0, rgb.shape[0] / 50), _paper(rgb)
-    level = with_ranges(with_percent_signs(level, text_height), lab, paper)
+    level = with_ranges(with_points(with_percent_signs(level, text_height), text_height), lab, paper)
     turned = [word for word in words if not _is_level(word) and any(letter.isalnum() for letter in word.text)]
     return Page(rgb, lab, group_words(level), text_height, paper, keys, turned)
 
