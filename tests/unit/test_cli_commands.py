@@ -71,7 +71,7 @@ def test_help_loads_nothing_heavy() -> None:
             ["logs", "printer"],
             2,
             "loupe: there is no server 'printer': one of files, vision, reasoning, codegen, critic, sandbox, "
-            "orchestrator, envoy, supervisor",
+            "router, orchestrator, envoy, supervisor",
         ),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
