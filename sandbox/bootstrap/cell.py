@@ -70,6 +70,7 @@ def run(control_fd: int, stdout: int, stderr: int, report_fd: int, settings: dic
         socket.send_fds(control, [b'{"made": true}'], pidfds)
         for pidfd in pidfds:
             os.close(pidfd)
+        confinement.empty_bounding_set()
         confinement.drop_privileges()
         confinement.filter_system_calls(base64.b64decode(settings["filter"]))
         # Python's own handler would let the program interrupt its process 1.
@@ -85,6 +86,10 @@ def run(control_fd: int, stdout: int, stderr: int, report_fd: int, settings: dic
 def _become_program(control: socket.socket, report_fd: int, program_fd: int, settings: dict[str, Any]) -> NoReturn:
     """Wait for the order, finish the confinement with the last rights there are, give them up, run the program."""
     try:
+        # All that can be done before there is a program: its first output waits for the rest.
+        confinement.empty_bounding_set()
+        syscall_filter = base64.b64decode(settings["filter"])
+        hooks = guest.prepare()
         message, fds, _, _ = socket.recv_fds(control, _MAX_ORDER_BYTES, 2)
         if not message:
             os._exit(0)
@@ -104,7 +109,7 @@ def _become_program(control: socket.socket, report_fd: int, program_fd: int, set
         work_fd = os.open("/work", os.O_RDONLY | os.O_DIRECTORY)
         confinement.bound_resources(order["rlimits"], order["cpus"])
         confinement.drop_privileges()
-        confinement.filter_system_calls(base64.b64decode(settings["filter"]))
+        confinement.filter_system_calls(syscall_filter)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         socket.send_fds(control, [b'{"ready": true}'], [work_fd])
         os.close(work_fd)
@@ -116,8 +121,8 @@ def _become_program(control: socket.socket, report_fd: int, program_fd: int, set
     except BaseException as error:
         _give_up(error)
     if order["is_session"]:
-        resident.serve(control)
-    guest.run(order["seed"], report_fd)
+        resident.serve(control, hooks)
+    guest.run(hooks, order["seed"], report_fd)
 
 
 def _give_up(error: BaseException) -> NoReturn:

@@ -24,6 +24,10 @@ _PAGE = os.sysconf("SC_PAGESIZE")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
 def leave_namespaces() -> None:
     """Give this process namespaces of its own, and full rights within them; its next child is process 1 of the new one.
 
@@ -161,8 +165,7 @@ def bind(source: str, target: str) -> None:
 
 
 def drop_privileges() -> None:
-    """Give up every capability for good, and hide this process's memory from the others of its uid."""
-    empty_bounding_set()
+    """Give up every capability, for good once the bounding set is empty; hide this memory from others of the uid."""
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "clear ambient capabilities")
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     _check(_libc.capset(header, bytes(24)), "drop all capabilities")
@@ -185,10 +188,6 @@ def set_dumpable(is_dumpable: bool) -> None:
 
 def filter_system_calls(program: bytes) -> None:
     """Install a BPF program for this process and everything it starts."""
-
-    class _Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
     header = _Program(len(program) // 8, program)
     _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0), "filter system calls")
 

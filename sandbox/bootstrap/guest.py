@@ -12,7 +12,6 @@ import atexit
 import errno
 import json
 import os
-import random
 import socket
 import sys
 import threading
@@ -33,10 +32,10 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NETWORK = {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH}
 
 
-def run(seed: int, report_fd: int) -> NoReturn:
+def run(hooks: library_hooks.LibraryHooks, seed: int, report_fd: int) -> NoReturn:
     """Execute the program, then leave: the end marker is the exit, without the interpreter's slow teardown."""
     own_pid = os.getpid()
-    hooks = prepare(seed)
+    hooks.seed(seed)
     module = new_main()
     with open(PROGRAM, "rb") as file:
         source = file.read()
@@ -53,14 +52,16 @@ def run(seed: int, report_fd: int) -> NoReturn:
     leave(executed.code)
 
 
-def prepare(seed: int) -> library_hooks.LibraryHooks:
-    """Make the interpreter what a program expects to find."""
-    hooks = library_hooks.install(seed)
-    random.seed(seed)
+def prepare() -> library_hooks.LibraryHooks:
+    """Make the interpreter what a program expects to find; all but the seed, before there is a program."""
+    hooks = library_hooks.install()
     # Under Agg plt.show() has nothing to show, and warns; the figure is captured instead.
     warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
     sys.argv = [PROGRAM]
     sys.path[:] = ["/work", *(path for path in sys.path if path != "/loupe")]
+    # Once for nothing: a forked process has to copy every page that it writes to for the first time.
+    hooks.seed(0)
+    execute(b"x = 0\nx", types.ModuleType("__main__"), PROGRAM)
     return hooks
 
 

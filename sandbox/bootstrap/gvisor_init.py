@@ -78,6 +78,8 @@ def _become_program(
     _own_settings()
     _forget_fonts()
     confinement.empty_bounding_set()
+    syscall_filter = base64.b64decode(settings["filter"])
+    hooks = guest.prepare()
     control.sendall(b'{"waiting": true}\n')
     order = json.loads(heard.readline() or b"null")
     if order is None:
@@ -99,10 +101,10 @@ def _become_program(
     os.setgroups([])
     os.setresgid(_UID, _UID, _UID)
     os.setresuid(_UID, _UID, _UID)
-    confinement.filter_system_calls(base64.b64decode(settings["filter"]))
+    confinement.filter_system_calls(syscall_filter)
     control.sendall(b'{"ready": true}\n')
     control.close()
-    guest.run(order["seed"], report_fd)
+    guest.run(hooks, order["seed"], report_fd)
 
 
 def _lay_inputs(inputs: list[tuple[str, int]], source: io.BufferedReader) -> None:

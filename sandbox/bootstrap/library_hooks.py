@@ -25,8 +25,8 @@ _READER = "sandbox.bootstrap.figure_data"
 class LibraryHooks(importlib.abc.MetaPathFinder):
     """Finds the few modules it acts on as Python would, and acts right after their import."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self) -> None:
+        self._seed = 0
         self._saved: weakref.WeakSet[Any] = weakref.WeakSet()
         self._reader: Any = None
         self._reader_spec = importlib.util.find_spec(_READER)
@@ -55,6 +55,13 @@ class LibraryHooks(importlib.abc.MetaPathFinder):
 
         spec.loader.exec_module = execute_then_act  # type: ignore[method-assign]
         return spec
+
+    def seed(self, seed: int) -> None:
+        """Let every source of randomness start from a seed."""
+        self._seed = seed
+        random.seed(seed)
+        if "numpy.random" in sys.modules:
+            self._seed_numpy(sys.modules["numpy.random"])
 
     def act_on_warm(self) -> None:
         """Act on what was imported before."""
@@ -144,9 +151,9 @@ class LibraryHooks(importlib.abc.MetaPathFinder):
             self.notes.append(text[:500].encode(errors="replace").decode())
 
 
-def install(seed: int) -> LibraryHooks:
+def install() -> LibraryHooks:
     """Put the hooks in front of the import system."""
-    hooks = LibraryHooks(seed)
+    hooks = LibraryHooks()
     hooks.act_on_warm()
     sys.meta_path.insert(0, hooks)
     return hooks

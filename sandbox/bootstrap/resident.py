@@ -19,17 +19,17 @@ import traceback
 import types
 from typing import Any, NoReturn
 
-from sandbox.bootstrap import confinement, guest
+from sandbox.bootstrap import confinement, guest, library_hooks
 
 _MAX_ORDER_BYTES = 131072
 
 
-def serve(control: socket.socket) -> NoReturn:
+def serve(control: socket.socket, hooks: library_hooks.LibraryHooks) -> NoReturn:
     """Execute what is ordered until the service hangs up."""
     own_pid = os.getpid()
     module = guest.new_main()
     sys.excepthook = _print_exception
-    hooks = None
+    is_seeded = False
     while True:
         message, fds, _, _ = socket.recv_fds(control, _MAX_ORDER_BYTES, 5)
         if not message:
@@ -38,7 +38,9 @@ def serve(control: socket.socket) -> NoReturn:
         source_fd, stdout, stderr, report_fd = fds[:4]
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
-        hooks = hooks or guest.prepare(order["seed"])
+        if not is_seeded:
+            hooks.seed(order["seed"])
+            is_seeded = True
         hooks.begin()
         _lay_inputs(order["inputs"], fds[4:])
         name = f"/loupe/program-{order['run']}.py"

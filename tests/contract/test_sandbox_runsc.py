@@ -38,10 +38,10 @@ def built() -> runtime.Runtime:
 
 
 @pytest.fixture
-async def runner(built) -> AsyncIterator[runsc.Runsc]:
-    before = set(Path(tempfile.gettempdir()).glob("loupe-runsc-*"))
+async def runner(built, home, monkeypatch) -> AsyncIterator[runsc.Runsc]:
+    monkeypatch.setattr(tempfile, "tempdir", str(home))
     yield await runsc.find(POLICY, built, cgroups.find(), 0)
-    assert set(Path(tempfile.gettempdir()).glob("loupe-runsc-*")) == before
+    assert list(home.iterdir()) == []
 
 
 async def run(runner: runsc.Runsc, source: str, inputs: dict[str, bytes] | None = None, **wanted: Any) -> Ran:
