@@ -25,6 +25,7 @@ from pathlib import Path
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome
 from tests.contract.sandbox_client import Answer
 
+_MOST_RESULT_BYTES = 1024 * 1024
 PROGRAMS = Path(__file__).with_name("programs")
 _HEADER = re.compile(r"^# ([a-z ]+): (.+)$", re.MULTILINE)
 _PLAIN_NAME = re.compile(r"[\w ()+,=@-][\w .()+,=@/-]*", re.ASCII)
@@ -64,6 +65,8 @@ class Attack:
             found.append(f"came back: {sorted(answer.artifacts)}")
         if odd := [name for name in answer.artifacts if not _PLAIN_NAME.fullmatch(name) or ".." in name.split("/")]:
             found.append(f"odd names came back: {odd}")
+        if answer.result.ByteSize() > _MOST_RESULT_BYTES:
+            found.append(f"the result has {answer.result.ByteSize()} bytes")
         return [f"{objection}\n{written[-2000:]}" for objection in found]
 
 
