@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loupe.type.v1.figure_pb2 import Chart, ChartType, Figure, Table
+from loupe.type.v1.figure_pb2 import Axis, AxisDimension, Chart, ChartType, Figure, Table
 from loupe.vision.v1 import vision_pb2
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 from servers.vision.palette import color_name
@@ -55,6 +55,8 @@ def _figure(figure: Figure) -> str:
 
 
 def _chart(chart: Chart) -> str:
+    if not any(series.points for series in chart.series):
+        return _unread(chart)
     kind = ChartType.Name(chart.type).removeprefix("CHART_TYPE_").replace("_", " ").lower()
     article = "an" if kind[0] in "aeiou" else "a"
     counts = f"{len(chart.series)} series" if len(chart.series) > 1 else ""
@@ -63,6 +65,29 @@ def _chart(chart: Chart) -> str:
     of = f"{points} {marks if points != 1 else marks.removesuffix('s').replace('ie', 'y')}"
     title = f" titled “{chart.title}”" if chart.title else ""
     return f"{article} {kind} chart with {of}{f' in {counts}' if counts else ''}{title}"
+
+
+def _unread(chart: Chart) -> str:
+    """Return what is known of a chart whose marks were not read."""
+    title = f" titled “{chart.title}”" if chart.title else ""
+    known = [text for axis in chart.axes if (text := _span(axis))]
+    axes = f" with {' and '.join(known)}" if known else ""
+    return f"a chart{title}{axes}, whose marks could not be read"
+
+
+def _span(axis: Axis) -> str:
+    """Return an axis by its outer labels, "" where it has none."""
+    labels = [tick.label for tick in axis.ticks if tick.label]
+    if not labels:
+        return ""
+    name = AxisDimension.Name(axis.dimension).removeprefix("AXIS_DIMENSION_").lower()
+    called = f" ({axis.title})" if axis.title else ""
+    ends = sorted(
+        (labels[0], labels[-1]), key=lambda label: [tick.number for tick in axis.ticks if tick.label == label]
+    )
+    return (
+        f"axis {name}{called} from {ends[0]} to {ends[1]}" if len(labels) > 1 else f"axis {name}{called} at {ends[0]}"
+    )
 
 
 def _table(table: Table) -> str:

@@ -162,16 +162,29 @@ def _axis(pen: Pen, axis: Axis, plot: PixelBox) -> None:
             pen.line(edge - _TICK_PX, at, edge + _TICK_PX, at, colour)
         if axis.scale != AXIS_SCALE_CATEGORY and tick.HasField("number"):
             told = f"{index}: {tick.number:g}"
-            if is_x:
-                pen.text(at + 2, edge - 12, told, colour)
-            else:
-                pen.text(edge + _TICK_PX + 1, at - 6, told, colour)
+            pen.text(*_beside(pen, told, box, plot, is_x=is_x), told, colour)
     for stretch in scale.stretches if scale is not None and axis.segments else ():
         edge = _edge(box_of(axis.ticks[0].box), plot, is_x=is_x) if axis.ticks else (plot.y_max if is_x else plot.x_min)
         if is_x:
             pen.line(stretch.from_px, edge, stretch.to_px, edge, AXIS, 3)
         else:
             pen.line(edge, stretch.from_px, edge, stretch.to_px, AXIS, 3)
+
+
+def _beside(pen: Pen, told: str, label: PixelBox, plot: PixelBox, *, is_x: bool) -> tuple[float, float]:
+    """Return where a tick's number stands clear of the marks: on its label's far side, else over or right of it."""
+    width, height = pen.size_of([told])
+    if is_x:
+        below = label.center_y > plot.center_y
+        y = label.y_max + 1 if below else label.y_min - height
+        if y >= 0 and y + height <= pen.height_px:
+            return label.center_x - width / 2, y
+        return label.x_max + 2, label.y_min
+    left = label.center_x < plot.center_x
+    x = label.x_min - width - 2 if left else label.x_max + 2
+    if x >= 0 and x + width <= pen.width_px:
+        return x, label.center_y - height / 2
+    return (label.x_min if left else label.x_max - width), label.y_min - height
 
 
 def _edge(label: PixelBox, plot: PixelBox, *, is_x: bool) -> float:

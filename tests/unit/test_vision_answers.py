@@ -121,6 +121,17 @@ def test_a_caption_says_what_was_measured():
     assert reasons == []
 
 
+def test_a_caption_of_a_chart_whose_marks_were_not_read_tells_its_axes():
+    answer = AnalyzeImageResponse(width_px=160, height_px=120)
+    chart = answer.figures.add(figure_id="f1").chart
+    chart.title = "Sales"
+    axis = chart.axes.add(dimension=f.AXIS_DIMENSION_Y, title="Tonnes")
+    for label, number in (("40", 40), ("20", 20), ("0", 0)):
+        axis.ticks.add(label=label, number=number)
+    caption, _ = describe(answer)
+    assert caption == "A chart titled “Sales” with axis y (Tonnes) from 0 to 40, whose marks could not be read."
+
+
 def test_a_caption_of_two_figures_names_both():
     answer = AnalyzeImageResponse(figures=[bar_chart(), small_table((0, 0, 9, 9))])
     caption, _ = describe(answer)

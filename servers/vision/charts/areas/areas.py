@@ -43,7 +43,8 @@ def find_areas(palette: Palette, box: PixelBox, fills: Sequence[int], *, hide: M
     x0, y0, x1, y1 = (round(edge) for edge in box)
     labels = palette.labels[y0:y1, x0:x1]
     hidden = hide[y0:y1, x0:x1]
-    found, level = [], []
+    found: list[Area] = []
+    level: list[Area] = []
     for fill in fills:
         mask = labels == fill
         if mask.sum() < _LEAST_SHARE * mask.size:
