@@ -2,8 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Strict(BaseModel):
@@ -36,6 +37,8 @@ class Policy(_Strict):
 
     limits: dict[str, LimitRange]
     """By the name of the field in loupe.sandbox.v1.Limits."""
+    required: tuple[str, ...]
+    """Limits, by the same names and "network", without which nothing is served: a machine must have means for each."""
     inputs_total_mib: int = Field(gt=0)
     rlimits: dict[str, int]
     """Besides the ones that follow from the limits."""
@@ -46,6 +49,12 @@ class Policy(_Strict):
     """Modules that are imported before a program comes, where a runner can: they cost it nothing then."""
     syscalls: dict[str, tuple[str, ...]]
     """Refused system calls by the errno they give. socket, clone, ioctl and personality are filtered by argument."""
+
+    @model_validator(mode="after")
+    def _required_limits_exist(self) -> Self:
+        if unknown := set(self.required) - {*self.limits, "network"}:
+            raise ValueError(f"required names no limit: {', '.join(sorted(unknown))}")
+        return self
 
 
 def load(path: Path | None = None) -> Policy:

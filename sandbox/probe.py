@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loupe.sandbox.v1.sandbox_pb2 import Limits
+from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits
 from sandbox import limits
 from sandbox.policy import Policy
 from sandbox.runners.base import Program, Runner, SandboxBroken
@@ -36,6 +36,25 @@ _REMEDY = (
     "above 0; in a container use a seccomp and AppArmor profile that allow unshare and mount (Docker: --security-opt "
     "seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)"
 )
+
+
+_REMEDY_FOR_LIMITS = (
+    "start the service as root, or in a control group of its own that it may write (systemd: Delegate=yes; version 2: "
+    "a delegated folder under /sys/fs/cgroup), or choose another runner, or take the limit out of `required` in the "
+    "file that LOUPE_SANDBOX_POLICY_FILE names"
+)
+
+
+def check_limits(runner: Runner, policy: Policy) -> None:
+    """Return if every limit that is required has its means here.
+
+    Raises:
+      NotReady: one has none; the message holds which and what helps.
+    """
+    kinds = {name: kind for name, kind, _ in limits.FIELDS} | {"network": LimitKind.LIMIT_KIND_NETWORK}
+    lacking = [name for name in policy.required if kinds[name] not in runner.enforced_by]
+    if lacking:
+        raise NotReady(f"nothing here enforces {', '.join(lacking)} for {runner.name}: {_REMEDY_FOR_LIMITS}")
 
 
 async def prove(runner: Runner, policy: Policy) -> None:

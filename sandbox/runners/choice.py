@@ -43,6 +43,7 @@ async def choose(
 
 async def _proven(runner: Runner, policy: Policy) -> Runner:
     try:
+        probe.check_limits(runner, policy)
         await probe.prove(runner, policy)
     except BaseException:
         await runner.close()
