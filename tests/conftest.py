@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from servers.kit.postgres import Schema
+from tests.postgres import PostgresServer, schema
+
 # The same examples in every run: what fails in CI fails at home. `HYPOTHESIS_PROFILE=searching` looks for new ones,
 # "fuzzing" for thousands.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -28,3 +31,21 @@ def _fresh_home() -> Iterator[Path]:
 
 home = pytest.fixture(_fresh_home, name="home")
 module_home = pytest.fixture(_fresh_home, name="module_home", scope="module")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that runs. A test that stops it starts it again."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | Schema:
+    """Where records are: an empty file, then an empty schema."""
+    if request.param == "sqlite":
+        return tmp_path / "records.sqlite"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return schema(server.new_database(), "records")

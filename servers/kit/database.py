@@ -1,4 +1,4 @@
-"""A server's own records: one SQLite file (one process, WAL, synchronous=FULL), migrated at start."""
+"""A server's own records, migrated at start: an SQLite file of one process, or a PostgreSQL schema of many."""
 
 from __future__ import annotations
 
@@ -13,52 +13,113 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from servers.kit import postgres
+from servers.kit.conditions import Condition
 from servers.kit.errors import NotReady, StorageUnavailable
+from servers.kit.postgres import Schema
+
+POSTGRES_TRANSACTION_S = 10.0
+"""Longest time of one transaction over a network: a database that went silent must not hold its caller."""
+
+_OUTAGE = "loupe_outage"
 
 
 @asynccontextmanager
-async def open_database(path: Path, migrations: Path) -> AsyncIterator[AsyncEngine]:
+async def open_database(where: Path | Schema, migrations: Path) -> AsyncIterator[AsyncEngine]:
     """Open a server's database, migrated to its newest revision.
 
     Args:
-      path: the SQLite file; made where missing, readable by its owner only.
+      where: an SQLite file, made where missing, readable by its owner only; or a schema of PostgreSQL.
       migrations: the server's Alembic tree.
     Raises:
       NotReady: it can't be opened or migrated.
-      SystemExit: another process has it open.
+      SystemExit: another process has the file open, or PostgreSQL does not answer for long.
     """
+    opened = _open_file(where) if isinstance(where, Path) else _open_schema(where)
+    place = str(where) if isinstance(where, Path) else f"schema {where.name}"
+    async with opened as engine:
+        try:
+            async with engine.begin() as connection:
+                if isinstance(where, Schema):
+                    await postgres.own_schema(connection, where)
+                await connection.run_sync(migrate, migrations)
+        except (SQLAlchemyError, CommandError, StorageUnavailable) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise NotReady(f"the records in {place} can't be opened: {reason}. Restore or move them") from error
+        yield engine
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Run a block as one transaction; a database that refuses is StorageUnavailable, and nothing of the block stays.
+
+    On PostgreSQL other processes write between two statements: a row that is read to be written is read with
+    `with_for_update()`, which SQLite, where transactions follow each other, leaves out.
+    """
+    outage: Condition = engine.get_execution_options()[_OUTAGE]
+    is_remote = engine.dialect.name == "postgresql"
+    try:
+        async with asyncio.timeout(POSTGRES_TRANSACTION_S if is_remote else None), engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        # What the engine itself says ("database or disk is full"), without the statement, its values and details.
+        reason = str(error.orig).partition("\n")[0].rpartition("'>: ")[2]
+        if error.connection_invalidated:
+            outage.begin(reason)
+        raise StorageUnavailable(f"the database refused: {reason}") from error
+    except (SQLAlchemyError, OSError) as error:  # of which a time-out is one
+        outage.begin(type(error).__name__)
+        raise StorageUnavailable("the database does not answer") from error
+    else:
+        outage.end()
+
+
+def insert(connection: AsyncConnection, table: Table) -> Any:
+    """Return an INSERT that can say what happens on a conflict, in the words of the connection's database."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def migrate(connection: Connection, migrations: Path, revision: str = "head") -> None:
+    """Bring a database to a revision of an Alembic tree, up or, for one before, down."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["connection"] = connection
+    (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+
+
+@asynccontextmanager
+async def _open_file(path: Path) -> AsyncIterator[AsyncEngine]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _owned(path):
         await asyncio.to_thread(path.touch, mode=0o600)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, execution_options={_OUTAGE: _condition()}
+        )
         event.listen(engine.sync_engine, "connect", _configure)
         try:
-            try:
-                async with engine.begin() as connection:
-                    await connection.run_sync(_migrate, migrations)
-            except (SQLAlchemyError, CommandError) as error:
-                reason = error.orig if isinstance(error, DBAPIError) else error
-                raise NotReady(f"the records in {path} can't be opened: {reason}. Restore or move them") from error
             yield engine
         finally:
             await engine.dispose()
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[Any]:
-    """Run a block as one transaction; a database that refuses is StorageUnavailable, and nothing of the block stays."""
+async def _open_schema(schema: Schema) -> AsyncIterator[AsyncEngine]:
+    outage = _condition()
+    engine = postgres.open_engine(schema, outage, **{_OUTAGE: outage})
     try:
-        async with engine.begin() as connection:
-            yield connection
-    except DBAPIError as error:
-        # What the engine itself says ("database or disk is full"), without the statement and its values.
-        raise StorageUnavailable(f"the database refused: {error.orig}") from error
-    except SQLAlchemyError as error:
-        raise StorageUnavailable("the database does not answer") from error
+        await postgres.wait_for(engine)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _condition() -> Condition:
+    return Condition("database_away")
 
 
 @contextmanager
@@ -80,10 +141,3 @@ def _configure(connection: Any, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _migrate(connection: Connection, migrations: Path) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(migrations))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")

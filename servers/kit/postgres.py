@@ -1,0 +1,119 @@
+"""A server's records past one machine: a schema of its own in PostgreSQL, which any number of replicas share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from servers.kit.conditions import Condition
+from servers.kit.errors import NotReady, StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 5
+POOL_TIMEOUT_S = 5
+START_WAIT_S = 30.0
+"""PostgreSQL may start beside us; who still finds none after this ends, and is started again by what started it."""
+MIGRATION_WAIT_S = 120
+_SESSION = {
+    "statement_timeout": "8s",
+    "lock_timeout": "5s",
+    # A replica that is frozen or cut off must not keep rows locked for ever.
+    "idle_in_transaction_session_timeout": "30s",
+}
+# Who may not enter, or finds no such database, will not by waiting.
+_HOPELESS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.ClientConfigurationError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Where in PostgreSQL a server keeps its records."""
+
+    url: SecretStr
+    """postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with libpq's options."""
+
+    name: str
+    """Of the schema; made at the first start if the role may."""
+
+    pool_size: int = 5
+    """Connections of one process."""
+
+
+def open_engine(schema: Schema, outage: Condition, **options: Any) -> AsyncEngine:
+    """Return the pool of connections; none is made yet. A connection that broke while it lay there is replaced.
+
+    Args:
+      outage: begun where no connection can be made.
+      options: which the engine carries along for its users.
+    """
+    settings = _SESSION | {"search_path": schema.name, "application_name": f"loupe-{schema.name}"}
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(
+                schema.url.get_secret_value(), timeout=CONNECT_TIMEOUT_S, server_settings=settings
+            )
+        except _HOPELESS as error:
+            raise NotReady(f"the records' database refused: {_line(error)}. See LOUPE_DATABASE_URL") from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            outage.begin(_line(error))
+            raise StorageUnavailable(f"the database does not answer: {_line(error)}") from error
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=schema.pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        execution_options=options,
+    )
+
+
+async def wait_for(engine: AsyncEngine) -> None:
+    """Return once the database answers.
+
+    Raises:
+      NotReady: it refuses us.
+      SystemExit: it did not answer in START_WAIT_S.
+    """
+    until = asyncio.get_running_loop().time() + START_WAIT_S
+    while True:
+        try:
+            async with engine.connect():
+                return
+        except StorageUnavailable as error:
+            if asyncio.get_running_loop().time() > until:
+                raise SystemExit(error.message) from error
+            log.warning("waiting for the database", extra={"reason": error.message})
+            await asyncio.sleep(1)
+
+
+async def own_schema(connection: AsyncConnection, schema: Schema) -> None:
+    """Make the schema where it is missing, and keep other replicas from migrating it until the transaction ends."""
+    await connection.execute(text("SET LOCAL statement_timeout = 0"))
+    await connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_WAIT_S}s'"))
+    await connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"loupe {schema.name}"}
+    )
+    # Asked first: a role that owns its schema need not be one that may make schemas.
+    known = await connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": schema.name})
+    if not known:
+        await connection.execute(text(f'CREATE SCHEMA "{schema.name}"'))
+
+
+def _line(error: Exception) -> str:
+    """Return what the database says, without the lines that hold values."""
+    return (str(error) or type(error).__name__).splitlines()[0]
