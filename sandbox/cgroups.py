@@ -159,11 +159,19 @@ class Hierarchy:
         }
 
     def sweep(self) -> None:
-        """Remove the empty groups that a killed service left."""
+        """Remove the empty groups that a killed service left; call it before the first is made."""
         for base in {*self._bases.values()}:
             for folder in base.glob(f"{_PREFIX}*"):
-                with contextlib.suppress(OSError):  # a living service's
+                if _is_anothers(folder.name):
+                    continue  # empty only until its sandbox is in it
+                with contextlib.suppress(OSError):
                     folder.rmdir()
+
+
+def _is_anothers(name: str) -> bool:
+    """Tell whether a group's maker lives; a process in a container may have the number of the one before it."""
+    maker = name.removeprefix(_PREFIX).partition("-")[0]
+    return maker != str(os.getpid()) and Path("/proc", maker).exists()
 
 
 def find(proc: Path = Path("/proc/self")) -> Hierarchy | None:

@@ -121,12 +121,14 @@ async def test_a_group_is_removed_and_a_second_removal_is_no_error(tmp_path):
     assert not (tmp_path / "group").exists()
 
 
-def test_a_sweep_removes_only_empty_groups_of_ours(proc, tmp_path):
+def test_a_sweep_removes_only_empty_groups_whose_maker_is_gone(proc, tmp_path):
     version_1(proc, tmp_path / "fs")
     hierarchy = cgroups.find(proc)
     assert hierarchy is not None
     base = tmp_path / "fs/pids"
-    for name in ("loupe-sandbox-1-1", "loupe-sandbox-1-2/busy", "other"):
+    living = f"loupe-sandbox-{os.getppid()}-1"  # another service's, for a sandbox that is being made
+    former = f"loupe-sandbox-{os.getpid()}-1"  # of a container's process 1 before this one
+    for name in ("loupe-sandbox-99999999-1", "loupe-sandbox-99999999-2/busy", "other", living, former):
         (base / name).mkdir(parents=True)
     hierarchy.sweep()
-    assert sorted(path.name for path in base.iterdir()) == ["loupe-sandbox-1-2", "other"]
+    assert {path.name for path in base.iterdir()} == {"loupe-sandbox-99999999-2", "other", living}
