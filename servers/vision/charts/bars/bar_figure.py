@@ -153,7 +153,7 @@ def _series(
 ) -> list[figure_pb2.Series]:
     names = {entry.color: entry for entry in legend}
     fills = list(grouping.series) or [-1]
-    over = names_over_bars(page, chart, fills, plot) if not names and len(fills) > 1 else {}
+    over = names_over_bars(page, chart, palette, fills, plot) if not names and len(fills) > 1 else {}
     out = []
     for fill in fills:
         series = figure_pb2.Series(

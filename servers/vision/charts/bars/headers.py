@@ -7,12 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from servers.vision.charts.bars.bar import BarChart
+from servers.vision.charts.legends.legend import LABEL_COLOR, label_color
+from servers.vision.charts.picture.colors import Palette
 from servers.vision.charts.picture.page import Page, TextRun, quantity
 from servers.vision.geometry import PixelBox, union
 
+_WIDEST = 0.75  # of the plot: wider lines are titles
+_HIGHEST = 4.5  # letter heights over the first bar
+_CLEARLY = 0.6  # of the difference to the next colour
 
-def names_over_bars(page: Page, chart: BarChart, fills: Sequence[int], plot: PixelBox) -> dict[int, TextRun]:
-    """Return the words that stand over each fill's bar in the first lane of lying stacked bars, by fill."""
+
+def names_over_bars(
+    page: Page, chart: BarChart, palette: Palette, fills: Sequence[int], plot: PixelBox
+) -> dict[int, TextRun]:
+    """Return the words that stand over each fill's bar in the first lane of lying stacked bars, by fill.
+
+    Where words have the bars' colours these tell, else what stands nearest.
+    """
     if chart.frame.vertical:
         return {}
     height = page.text_height
@@ -27,13 +38,15 @@ def names_over_bars(page: Page, chart: BarChart, fills: Sequence[int], plot: Pix
         and run.box.y_max <= top + 0.3 * height
         and quantity(run.text) is None
         and run.box.center_x >= plot.x_min - height
+        and run.box.width <= _WIDEST * (plot.x_max - plot.x_min)
     ]
     blocks = blocks_of(runs, height)
+    colored = _by_color(page, palette, fills, blocks)
+    if len(colored) == len(fills):
+        return colored
     middles = np.array([(bar.start + bar.end) / 2 for bar in first])
     named: dict[int, tuple[float, TextRun]] = {}
     for block in blocks:
-        if block.box.width > 0.75 * (plot.x_max - plot.x_min):
-            continue
         index = int(np.argmin(np.abs(middles - block.box.center_x)))
         off = abs(float(middles[index]) - block.box.center_x)
         reach = abs(first[index].end - first[index].start) / 2 + 3 * height
@@ -41,6 +54,21 @@ def names_over_bars(page: Page, chart: BarChart, fills: Sequence[int], plot: Pix
         if off <= reach and (fill not in named or off < named[fill][0]):
             named[fill] = (off, block)
     return {fill: run for fill, (_, run) in named.items()}
+
+
+def _by_color(page: Page, palette: Palette, fills: Sequence[int], blocks: Sequence[TextRun]) -> dict[int, TextRun]:
+    """Return the blocks by the fill whose colour their letters have, each clearly nearer to it than to another."""
+    named: dict[int, tuple[float, TextRun]] = {}
+    for block in blocks:
+        color = label_color(page, block.box, palette.papers)
+        if color is None:
+            continue
+        away = sorted((float(np.linalg.norm(palette.fills[fill].lab - color)), fill) for fill in fills)
+        off, fill = away[0]
+        clear = len(away) < 2 or off < _CLEARLY * away[1][0]
+        if off < LABEL_COLOR and clear and (fill not in named or off < named[fill][0]):
+            named[fill] = (off, block)
+    return {fill: block for fill, (_, block) in named.items()}
 
 
 def blocks_of(runs: Sequence[TextRun], height: float) -> list[TextRun]:

@@ -172,13 +172,17 @@ def _bridge(row_fill: NDArray[np.int64], paper: Floats, text_height: float) -> N
 
 
 def _clear_edges(row_fill: NDArray[np.int64]) -> None:
-    """Take away rows between two other fills whose colour is but the mixture of theirs, in place."""
+    """Take away rows beside another fill whose colour is but the mixture of it with what follows, in place."""
     cuts = [0, *(int(k) + 1 for k in np.flatnonzero(np.diff(row_fill))), len(row_fill)]
-    for before, (a, b), after in zip(cuts, itertools.pairwise(cuts[1:]), cuts[3:], strict=False):
-        if b - a <= _EDGE_ROWS and b < len(row_fill) and a - before > _EDGE_ROWS and after - b > _EDGE_ROWS:
-            below, above = row_fill[a - 1], row_fill[b]
-            if below >= 0 and above >= 0 and below != above and row_fill[a] >= 0:
-                row_fill[a:b] = -1
+    runs = list(itertools.pairwise(cuts))
+    for index, (a, b) in enumerate(runs):
+        if row_fill[a] < 0 or b - a > _EDGE_ROWS:
+            continue
+        beside = [runs[k] for k in (index - 1, index + 1) if 0 <= k < len(runs)]
+        thick = [run for run in beside if row_fill[run[0]] >= 0 and run[1] - run[0] > _EDGE_ROWS]
+        bare = any(row_fill[run[0]] < 0 for run in beside)
+        if len(thick) == 2 or (thick and bare):
+            row_fill[a:b] = -1
 
 
 def _runs(row_fill: NDArray[np.int64]) -> list[tuple[int, int, int]]:
