@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.bench import bad_input, overhead, reading, whole_job
+from tests.bench import bad_input, overhead, reading, sandboxes, whole_job
 from tests.bench.table import print_table
 from tests.bench.world import world
 
@@ -17,10 +17,10 @@ async def main() -> int:
             *it.start_rows,
             *await overhead.hops(it),
             *await overhead.critic(it),
-            *await overhead.sandbox(it),
             *await whole_job.jobs(it),
             *await bad_input.bad_input(it),
         ]
+    rows += await sandboxes.sandboxes()
     rows += await reading.reading()  # after the mesh is gone: it takes both cores
     print_table(rows)
     return 0

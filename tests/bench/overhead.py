@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from loupe.critic.v1.critic_pb2 import AuthorizeRunRequest, ReviewCodeRequest
+from loupe.critic.v1.critic_pb2 import ReviewCodeRequest
 from loupe.critic.v1.critic_service_pb2_grpc import CriticServiceStub
 from loupe.files.v1.files_pb2 import GetFileRequest
 from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
-from loupe.sandbox.v1.sandbox_pb2 import RunCodeRequest, RunSpec
-from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
-from loupe.type.v1.access_pb2 import Role
-from sandbox.runtime import default_directory, find
-from servers.kit.keys import KeyFolder
-from servers.kit.tokens import ServiceClaims, sign_service_token
 from tests.bench.table import Row, ratio, timing
 from tests.bench.world import World
-from tests.running import channel_with_key
 
 HOP_CALLS = 400
 RUNS = 12
@@ -64,51 +55,6 @@ async def critic(it: World) -> list[Row]:
         timing(f"critic's verdict on {lines} new lines", took["new"]),
         timing("critic's verdict on the same lines again", took["known"]),
     ]
-
-
-async def sandbox(it: World) -> list[Row]:
-    """Submit to result in the sandbox, beside bare Python of the same runtime."""
-    keys = KeyFolder(it.home / "keys")
-    claims = ServiceClaims("orchestrator", "critic", "local", Role.ROLE_ANALYST)
-    address = f"unix:{it.home}/run/critic.sock"
-    python = str(_runtime_python())
-
-    async def run(source: str) -> None:
-        async with channel_with_key(address, sign_service_token(keys.private("orchestrator"), claims)) as channel:
-            authorized = await CriticServiceStub(channel).AuthorizeRun(
-                AuthorizeRunRequest(source=source, job_id="bench")
-            )
-        spec = RunSpec(source=source, critic_token=authorized.token)
-        began = time.perf_counter()
-        call = SandboxServiceStub(it.direct["sandbox"]).RunCode(iter([RunCodeRequest(spec=spec)]))
-        async for response in call:
-            if response.HasField("result"):
-                took[hashlib.sha256(source.encode()).hexdigest()].append(time.perf_counter() - began)
-
-    async def bare(source: str) -> None:
-        began = time.perf_counter()
-        process = await asyncio.create_subprocess_exec(python, "-c", source, stdout=asyncio.subprocess.DEVNULL)
-        assert await process.wait() == 0
-        took[f"bare {source}"].append(time.perf_counter() - began)
-
-    sources = ("print(1)\n", IMPORTS)
-    digests = {source: hashlib.sha256(source.encode()).hexdigest() for source in sources}
-    took: dict[str, list[float]] = {name: [] for s in sources for name in (digests[s], f"bare {s}")}
-    for _ in range(RUNS):
-        for source in sources:
-            await run(source)
-            await bare(source)
-    return [
-        timing("sandbox, `print(1)`, submit to result", took[digests["print(1)\n"]]),
-        timing("bare `python -c 'print(1)'`", took["bare print(1)\n"]),
-        timing("sandbox, numpy + pandas + matplotlib imported", took[digests[IMPORTS]]),
-        timing("bare python, the same imports", took[f"bare {IMPORTS}"]),
-        ratio("sandbox over bare, with imports", took[digests[IMPORTS]], took[f"bare {IMPORTS}"]),
-    ]
-
-
-def _runtime_python() -> Path:
-    return find(default_directory()).path / "bin" / "python"
 
 
 async def _in_turn(ways: dict[str, Callable[[], Awaitable[Any]]], count: int) -> dict[str, list[float]]:

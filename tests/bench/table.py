@@ -20,11 +20,12 @@ class Row:
     note: str = ""
 
 
-def timing(what: str, samples_s: list[float], note: str = "") -> Row:
-    """A row of p50, p95 and the number of samples."""
+def timing(what: str, samples_s: list[float], note: str = "", *, tail: int = 95) -> Row:
+    """A row of p50, another percentile, and the number of samples."""
     ordered = sorted(samples_s)
-    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
-    return Row(what, f"p50 {_ms(median(ordered))}, p95 {_ms(p95)}", f"n={len(ordered)}" + (f"; {note}" if note else ""))
+    far = ordered[min(len(ordered) - 1, round(tail / 100 * (len(ordered) - 1)))]
+    value = f"p50 {_ms(median(ordered))}, p{tail} {_ms(far)}"
+    return Row(what, value, f"n={len(ordered)}" + (f"; {note}" if note else ""))
 
 
 def ratio(what: str, samples_s: list[float], against_s: list[float], note: str = "") -> Row:

@@ -70,12 +70,17 @@ async def settled(server_pid: int, home: Path, wanted: Remains | None = None) ->
 
 
 def memory_mib() -> float:
-    """Return the memory of the server and all it started, what they share counted once."""
-    total = 0
+    """Return what the server and all it started have written to, what they share counted once.
+
+    Files that are mapped are left out: what a library counts depends on who else on the machine has it open.
+    """
+    total_kib = 0
     for process in _family():
-        with suppress(psutil.Error):
-            total += process.memory_full_info().pss
-    return total / 2**20
+        with suppress(OSError):
+            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                    total_kib += int(line.split()[1])
+    return total_kib / 1024
 
 
 def _family() -> list[psutil.Process]:
