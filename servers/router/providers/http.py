@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
+import orjson
 from yarl import URL
 
 from servers.router import failures
@@ -111,10 +112,14 @@ async def _whole(response: aiohttp.ClientResponse, max_bytes: int, until: float 
 
 
 def _no_stream(response: aiohttp.ClientResponse, body: bytes) -> ProviderFailure:
-    found = failures.of_response(400, response.headers, body)
-    if found.kind != failures.INVALID:
-        return ProviderFailure(found.kind, "an error in place of a stream")
-    return ProviderFailure(failures.MALFORMED, "the answer is no event stream")
+    try:
+        error = orjson.loads(body).get("error")
+    except (orjson.JSONDecodeError, AttributeError):
+        error = None
+    if error:
+        return failures.of_error_object(error)
+    what = response.headers.get("content-type", "of no type")[:40]
+    return ProviderFailure(failures.MALFORMED, f"the answer is no event stream but {what}")
 
 
 def open_session(section: ProviderSection, *, local_only: bool) -> aiohttp.ClientSession:
