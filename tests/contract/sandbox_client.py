@@ -66,19 +66,24 @@ class Client:
                     yield RunCodeRequest(input=message)
 
         answer, has_result = Answer(), False
-        async for response in self.stub.RunCode(requests()):
-            assert not has_result, "the result is the last message"
-            kind = response.WhichOneof("message")
-            if kind == "output" and response.output.stream == OutputStream.OUTPUT_STREAM_STDOUT:
-                answer.stdout += response.output.data
-            elif kind == "output":
-                answer.stderr += response.output.data
-            elif kind == "artifact":
-                name = response.artifact.name
-                answer.artifacts[name] = answer.artifacts.get(name, b"") + response.artifact.data
-            else:
-                has_result = True
-                answer.result.CopyFrom(response.result)
+        call = self.stub.RunCode(requests())
+        try:
+            async for response in call:
+                assert not has_result, "the result is the last message"
+                kind = response.WhichOneof("message")
+                if kind == "output" and response.output.stream == OutputStream.OUTPUT_STREAM_STDOUT:
+                    answer.stdout += response.output.data
+                elif kind == "output":
+                    answer.stderr += response.output.data
+                elif kind == "artifact":
+                    name = response.artifact.name
+                    answer.artifacts[name] = answer.artifacts.get(name, b"") + response.artifact.data
+                else:
+                    has_result = True
+                    answer.result.CopyFrom(response.result)
+        finally:
+            # Cancelled before its interceptors are through, a call goes on unread.
+            call.cancel()
         assert has_result
         return answer
 

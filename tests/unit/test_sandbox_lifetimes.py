@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from sandbox.lifetimes import to_the_end
+from sandbox.lifetimes import Relays, to_the_end
 
 
 async def test_cleanup_ends_though_its_caller_is_cancelled_twice():
@@ -37,3 +38,24 @@ async def test_the_works_own_failure_is_raised():
 
     with pytest.raises(ValueError, match="broken"):
         await to_the_end(fail())
+
+
+async def test_a_call_that_nobody_reads_is_ended_and_cleaned_up_after():
+    closed = asyncio.Event()
+
+    async def items() -> AsyncGenerator[int, None]:
+        try:
+            for number in range(1000):
+                yield number
+        finally:
+            closed.set()
+
+    async def handle() -> None:
+        async for _ in Relays[int](read_within_s=0.01).relay(items(), lambda _: None):
+            await asyncio.Event().wait()  # as grpc does, whose client takes no more
+
+    handler = asyncio.create_task(handle())
+    async with asyncio.timeout(10):
+        await closed.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await handler
