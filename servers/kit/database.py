@@ -79,7 +79,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         outage.end()
 
 
-def insert(connection: AsyncConnection, table: Table) -> Any:
+def insert_into(connection: AsyncConnection, table: Table) -> Any:
     """Return an INSERT that can say what happens on a conflict, in the words of the connection's database."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 

@@ -29,7 +29,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
     """Open the journal, take up what an earlier process left, and work."""
     tails = Tails()
     migrations = Path(__file__).parent / "migrations"
-    async with open_database(settings.home / "orchestrator.sqlite", migrations) as engine:
+    async with open_database(settings.records_of("orchestrator"), migrations) as engine:
         journal = Journal(engine, tails)
         peers = Peers.of(mesh)
         job_limits = {

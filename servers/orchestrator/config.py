@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from servers.kit.config import ServerSettings
+from servers.kit.record_settings import RecordSettings
 
 
-class Settings(ServerSettings):
+class Settings(RecordSettings):
     """Read from LOUPE_ORCHESTRATOR_*."""
 
     model_config = SettingsConfigDict(env_prefix="LOUPE_ORCHESTRATOR_")

@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobSpec, JobState, Step
-from servers.kit.database import transaction
+from servers.kit.database import insert_into, transaction
 from servers.kit.errors import NotFound, RequestIdReused, TooLarge
 from servers.kit.ids import new_id
 from servers.kit.limits import MAX_MESSAGE_BYTES
@@ -70,30 +70,31 @@ class Journal:
         job_id = new_id("job")
         origin = ancestry.SerializeToString(deterministic=True) if ancestry else None
         async with transaction(self._engine) as connection:
-            if request_id:
-                known = await _row(connection, JOBS.c.owner == owner, JOBS.c.request_id == request_id)
-                if known is not None:
-                    if JobSpec.FromString(known.spec) != spec or known.ancestry != origin:
-                        raise RequestIdReused(f"request_id {request_id!r} was used for another job")
-                    return await _job(connection, known), False
-            admit()
-            await connection.execute(
-                insert(JOBS).values(
-                    job_id=job_id,
-                    owner=owner,
-                    request_id=request_id or job_id,
-                    spec=spec.SerializeToString(deterministic=True),
-                    ancestry=origin,
-                    state=JobState.JOB_STATE_PENDING,
-                    attempt=0,
-                    last_sequence=0,
-                    create_time=_now(),
-                )
-            )
-            if copied:
-                await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
-            row = await _row(connection, JOBS.c.job_id == job_id)
-            return await _job(connection, row), True
+            same = (JOBS.c.owner == owner, JOBS.c.request_id == request_id)
+            row = await _row(connection, *same) if request_id else None
+            if row is None:
+                admit()
+                values = {
+                    "job_id": job_id,
+                    "owner": owner,
+                    "request_id": request_id or job_id,
+                    "spec": spec.SerializeToString(deterministic=True),
+                    "ancestry": origin,
+                    "state": JobState.JOB_STATE_PENDING,
+                    "attempt": 0,
+                    "last_sequence": 0,
+                    "create_time": _now(),
+                }
+                # Where another process makes the same job, this waits for it and then makes none.
+                made = insert_into(connection, JOBS).values(values).on_conflict_do_nothing()
+                if (await connection.execute(made)).rowcount:
+                    if copied:
+                        await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
+                    return await _job(connection, await _row(connection, JOBS.c.job_id == job_id)), True
+                row = await _row(connection, *same)
+            if JobSpec.FromString(row.spec) != spec or row.ancestry != origin:
+                raise RequestIdReused(f"request_id {request_id!r} was used for another job")
+            return await _job(connection, row), False
 
     async def take(self, job_id: str) -> Job:
         """Begin a job's next attempt.
@@ -102,7 +103,7 @@ class Journal:
           Fenced: it has ended, or waits for a person.
         """
         async with transaction(self._engine) as connection:
-            row = await _row(connection, JOBS.c.job_id == job_id)
+            row = await _locked(connection, job_id)
             if row is None or row.state in TERMINAL | AWAITING:
                 raise Fenced(job_id)
             running = update(JOBS).where(JOBS.c.job_id == job_id)
@@ -120,7 +121,7 @@ class Journal:
           TooLarge: no watcher could be sent a step.
         """
         async with transaction(self._engine) as connection:
-            row = await _row(connection, JOBS.c.job_id == job_id)
+            row = await _locked(connection, job_id)
             if row is None or row.state in TERMINAL or attempt not in (None, row.attempt):
                 raise Fenced(job_id)
             stored = await _add(connection, row, steps)
@@ -134,7 +135,7 @@ class Journal:
           Fenced: the job no longer waits at that step; nothing was stored.
         """
         async with transaction(self._engine) as connection:
-            row = await _row(connection, JOBS.c.job_id == job_id)
+            row = await _locked(connection, job_id)
             if row is None or row.state not in AWAITING or row.last_sequence != sequence:
                 raise Fenced(job_id)
             await _add(connection, row, steps)
@@ -215,6 +216,11 @@ async def _note(connection: Any, row: Any, sequence: int, now: datetime) -> None
 
 async def _row(connection: Any, *where: Any) -> Any:
     return (await connection.execute(select(JOBS).where(*where))).one_or_none()
+
+
+async def _locked(connection: Any, job_id: str) -> Any:
+    """Return a job's row, which no other process changes before the transaction ends."""
+    return (await connection.execute(select(JOBS).where(JOBS.c.job_id == job_id).with_for_update())).one_or_none()
 
 
 async def _add(connection: Any, row: Any, steps: Iterable[Step]) -> list[Step]:

@@ -17,6 +17,7 @@ from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Job, JobSpec, Jo
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit.database import open_database
 from servers.kit.errors import Overloaded
+from servers.kit.postgres import Schema
 from servers.orchestrator import workers as workers_module
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import Journal
@@ -75,14 +76,14 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Open:
-    """Opens the world of one file, again and again."""
+def opened(database: Path | Schema) -> Open:
+    """Opens the world of one database, again and again."""
 
     @asynccontextmanager
     async def world(*, recover: bool = False, **settings: Any) -> AsyncIterator[World]:
         async with (
             asyncio.timeout(30),
-            open_database(tmp_path / "orchestrator.sqlite", MIGRATIONS) as engine,
+            open_database(database, MIGRATIONS) as engine,
         ):
             made = World(engine, {"count": 1, "queue_size": 2, "job_deadline_s": 60.0} | settings)
             try:
@@ -181,20 +182,29 @@ async def test_a_job_whose_records_are_refused_ends_as_soon_as_they_are_taken_ag
     async with opened() as it:
         job = await it.enqueue()
         await it.loop.began.get()
-        await _pragma(it.engine, "query_only=ON")
+        await _read_only(it.engine, "on")
         it.loop.leave.set()
         await refused.wait()
         assert (await it.journal.get("local", job.job_id)).state == JobState.JOB_STATE_RUNNING
-        await _pragma(it.engine, "query_only=OFF")
+        await _read_only(it.engine, "off")
         ended = await it.ended(job.job_id)
     assert ended.incident.kind == KINDS.INCIDENT_KIND_STORAGE_FAILED
-    assert ended.incident.diagnosis == "the database refused: attempt to write a readonly database"
+    assert ended.incident.diagnosis in {
+        "the database refused: attempt to write a readonly database",
+        "the database refused: cannot execute SELECT FOR UPDATE in a read-only transaction",
+    }
     assert ended.incident.HasField("create_time")
 
 
-async def _pragma(engine: AsyncEngine, setting: str) -> None:
-    async with engine.connect() as connection:
-        await connection.execute(text(f"PRAGMA {setting}"))
+async def _read_only(engine: AsyncEngine, state: str) -> None:
+    async with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            await connection.execute(text(f"PRAGMA query_only={state}"))
+            return
+        await connection.execute(text("SET TRANSACTION READ WRITE"))
+        name = await connection.scalar(text("SELECT current_database()"))
+        await connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = {state}"))
+    await engine.dispose()  # it holds for new sessions
 
 
 async def test_jobs_cut_off_at_any_moment_leave_logs_without_a_gap(opened):
