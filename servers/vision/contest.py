@@ -19,6 +19,7 @@ _SAME_PLACE = 0.6  # overlap of boxes
 _FEWEST_ROWS = 3
 _FILLED = 0.6  # of a table's cells, that hold text
 _LABELLED = 0.6  # of the values of several series
+_FEW_VALUES = 2
 _MANY_CELLS, _NUMERIC = 12, 0.4
 """Of a table over a chart whose marks say nothing: lines of values along a course are never so many in rows."""
 
@@ -36,7 +37,9 @@ def settle(
       tables_beside: returns the image's tables outside the given boxes.
     """
     doubtful = [
-        index for index, chart in enumerate(charts) if _is_striped(chart, words) or _is_written_over(chart, words)
+        index
+        for index, chart in enumerate(charts)
+        if _is_striped(chart, words) or _is_written_over(chart, words) or _says_little(chart)
     ]
     if doubtful:
         sure = [chart for index, chart in enumerate(charts) if index not in doubtful]
@@ -89,6 +92,11 @@ def _is_written_over(figure: figure_pb2.Figure, words: Sequence[Word]) -> bool:
     return sum(plot.contains_point(word.box.center_x, word.box.center_y) for word in words) >= _MANY_CELLS
 
 
+def _says_little(figure: figure_pb2.Figure) -> bool:
+    """Tell whether a chart has hardly a value: a table's rules look like axes and grid lines, its header like a bar."""
+    return sum(len(series.points) for series in figure.chart.series) <= _FEW_VALUES
+
+
 def _labelled_inside(figure: figure_pb2.Figure) -> float:
     """Return the share of a chart's values that are printed inside their own marks, as parts of stacks are."""
     points = [point for series in figure.chart.series for point in series.points]
@@ -117,13 +125,16 @@ def _beats(table: figure_pb2.Figure, chart: figure_pb2.Figure, words: Sequence[W
         return False
     if _is_striped(chart, words):
         return True
-    if not _is_written_over(chart, words):
+    if _says_little(chart):
+        over = _filled(table)
+    elif _is_written_over(chart, words):
+        plot = box_of(chart.chart.plot_area)
+        over = [
+            cell
+            for cell in _filled(table)
+            if plot.contains_point(box_of(cell.value.box).center_x, box_of(cell.value.box).center_y)
+        ]
+    else:
         return False
-    plot = box_of(chart.chart.plot_area)
-    over = [
-        cell
-        for cell in _filled(table)
-        if plot.contains_point(box_of(cell.value.box).center_x, box_of(cell.value.box).center_y)
-    ]
     numeric = sum(parse_number(cell.value.printed) is not None for cell in over)
     return len(over) >= _MANY_CELLS and numeric >= _NUMERIC * len(over)

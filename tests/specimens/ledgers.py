@@ -10,6 +10,20 @@ from tests.specimens.canvas import Drawing
 from tests.specimens.degrade import degrade_hard
 from tests.specimens.tables import Printed
 
+_REMARKS = (
+    "Yes",
+    "No",
+    "Low",
+    "High",
+    "Medium",
+    "In progress",
+    "Done",
+    "Not started",
+    "East",
+    "West",
+    "Type A",
+    "Open",
+)
 _MARKS = ("*", "†", "¹", "²", " a")
 
 
@@ -40,11 +54,13 @@ def _money(number: float, places: int, sign: str) -> Printed:
 
 
 def _patchy(rng: Random) -> Drawing:
-    """Columns of unlike numbers with gaps, notes at some numbers, and names that bear marks."""
+    """Columns of unlike numbers, some of words, with gaps, notes at some numbers, and names that bear marks."""
     names = words.categories(rng, rng.randint(5, 12), longest=24)
     names = [name + rng.choice(_MARKS) if rng.random() < 0.12 else name for name in names]
     heads = rng.sample(tables.COLUMNS, rng.randint(2, 6))
     columns = [[_with_gaps(rng, cell) for cell in tables.numbers(rng, len(names))] for _ in heads]
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        columns[rng.randrange(1, len(columns))] = [(rng.choice(_REMARKS), None) for _ in names]
     look = tables.any_look(rng)
     return tables.drawing(tables.grid(rng.choice(("", "Name")), heads, names, columns), look, look.caption)
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from loupe.type.v1 import figure_pb2
 from servers.vision.fidelity.cells import TableColumn, TableView, form_of, is_filled
 from servers.vision.fidelity.reason import reason
-from servers.vision.fidelity.sums import sums
+from servers.vision.fidelity.sums import Sum, sums
 from servers.vision.numbers import parse_number
 
 CODES = frozenset(
     {
+        "names_uncertain",
         "columns_unnamed",
         "rows_unnamed",
         "duplicate_column_names",
@@ -27,21 +28,42 @@ _FEWEST_ALIKE = 5
 _UNIFORM = 0.8
 """Of a column's cells, in one form: what else stands there is odd."""
 _MOSTLY_NAMED = 0.6
+_SURE = 0.5
+"""Of the recognition of a heading: a number under another name is wrong."""
+_FEW = 0.1
+"""Of the rows, whose labels may be unsure without a doubt of the whole table."""
 _BARE = frozenset((0.0, 1.0, 100.0))
-"""Numbers that people print without the column's decimals."""
+"""Numbers that people print without the column's sign."""
 _YEARS = range(1800, 2200)
 _APART = re.compile(r"\s+")
+_MIXED = re.compile(r"\d[^\d\s.,:/()<>\u00b1\u2013*\u2020\u2021%-]+\d|%\d|\d[A-Z]")
+"""A letter or another sign within a number, or right behind it."""
+_TOO_LARGE = 5.0
+"""Times the largest other number: a point was lost."""
+_GROUP = 3
 _SHOWN = 3
 
 
 def doubts(table: figure_pb2.Table) -> Iterator[figure_pb2.FidelityReason]:
     """Yield what is doubtful about a table's grid and its cells; what a person gave is not doubted."""
     view = TableView(table)
+    yield from _unsure_names(view)
     yield from _names(view)
     yield from _headings(view)
     yield from _crowded(view)
     yield from _odd(view)
     yield from _totals(view)
+
+
+def _unsure_names(view: TableView) -> Iterator[figure_pb2.FidelityReason]:
+    heads = {id(head): head for column in view.columns if column.cells for head in view.heads_of(column.index)}
+    labels = {id(label): label for cell in view.data for label in view.labels_of(cell.row)}
+    unsure = [head for head in heads.values() if head.value.confidence < _SURE]
+    unsure_labels = [label for label in labels.values() if label.value.confidence < _SURE]
+    if len(unsure_labels) > _FEW * len(labels):
+        unsure += [label for label in unsure_labels if id(label) not in heads]
+    if unsure:
+        yield _doubt("names_uncertain", f"hardly readable names of columns or rows: {_shown(unsure)}", unsure)
 
 
 def _names(view: TableView) -> Iterator[figure_pb2.FidelityReason]:
@@ -87,7 +109,7 @@ def _is_reading(head: figure_pb2.Cell) -> bool:
 
 def _is_year(cell: figure_pb2.Cell) -> bool:
     text = cell.value.printed.strip()
-    return text.isdigit() and int(text) in _YEARS
+    return text.isdecimal() and int(text) in _YEARS
 
 
 def _holds_years(view: TableView, column: int) -> bool:
@@ -113,7 +135,7 @@ def _is_several(text: str) -> bool:
 
 
 def _odd(view: TableView) -> Iterator[figure_pb2.FidelityReason]:
-    """Doubt cells unlike their column, where all others are printed alike."""
+    """Doubt cells unlike their column, where the others are printed alike, in ways that misreading makes."""
     odd = [cell for column in view.columns for cell in _odd_cells(column)]
     if odd:
         yield _doubt("cells_unlike_column", f"printed unlike the rest of their columns: {_shown(odd)}", odd)
@@ -123,21 +145,37 @@ def _odd_cells(column: TableColumn) -> list[figure_pb2.Cell]:
     told = [form for form in column.forms if form]
     if len(told) < _FEWEST_ALIKE or column.share < _UNIFORM or not column.usual.startswith("number"):
         return []
+    usual = [cell for cell, form in zip(column.cells, column.forms, strict=True) if form == column.usual]
     return [
         cell
         for cell, form in zip(column.cells, column.forms, strict=True)
-        if form not in ("", column.usual) and not _is_given(cell) and not _is_bare(cell)
+        if form not in ("", column.usual) and not _is_given(cell) and _is_misread(cell, usual)
     ]
 
 
-def _is_bare(cell: figure_pb2.Cell) -> bool:
-    return cell.value.HasField("number") and abs(cell.value.number) in _BARE
+def _is_misread(cell: figure_pb2.Cell, usual: list[figure_pb2.Cell]) -> bool:
+    """Tell whether a cell differs from the usual ones by a letter among digits, a lost sign or a lost point.
+
+    Accounts print shares and amounts a share among sums: other decimals alone say nothing.
+    """
+    text, parsed = cell.value.printed.strip(), parse_number(cell.value.printed)
+    model = parse_number(usual[0].value.printed)
+    if parsed is None or model is None:
+        return any(character.isdigit() for character in text) and _MIXED.search(text) is not None
+    if model.unit == "%" and not parsed.unit and abs(parsed.number) not in _BARE:
+        return True
+    largest = max(abs(other.value.number) for other in usual)
+    if parsed.decimals < model.decimals and abs(parsed.number) >= _TOO_LARGE * largest > 0:
+        return True
+    has_commas = any("," in other.value.printed for other in usual)
+    return model.decimals == 0 and parsed.decimals == _GROUP and has_commas and "." in text
 
 
 def _totals(view: TableView) -> Iterator[figure_pb2.FidelityReason]:
     """Doubt totals that don't come out in a table where others do: elsewhere a total may be of something else."""
     found = list(sums(view))
-    agreeing = {one.total.row for one in found if one.agrees}
+    rows = {one.total.row for one in found}
+    agreeing = {row for row in rows if _mostly_agrees([one for one in found if one.total.row == row])}
     forms = {form_of(one.total.value.printed) for one in found if one.agrees}
     wrong = [
         one
@@ -148,6 +186,11 @@ def _totals(view: TableView) -> Iterator[figure_pb2.FidelityReason]:
         cells = [cell for one in wrong for cell in (*one.parts, one.total)]
         shown = _shown([one.total for one in wrong])
         yield _doubt("totals_disagree", f"what stands above does not add up to {shown}", cells)
+
+
+def _mostly_agrees(found: list[Sum]) -> bool:
+    agreeing = sum(one.agrees for one in found)
+    return agreeing >= 2 and agreeing > len(found) - agreeing
 
 
 def _is_given(cell: figure_pb2.Cell) -> bool:

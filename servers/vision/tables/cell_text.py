@@ -16,7 +16,11 @@ from servers.vision.text.word import Word
 
 _CONFIDENT = 0.9
 _SMALL_PRINT_PX = 14.0
-"""Median height of letters below which each run is read from its own pixels."""
+"""Median height of letters below which each run is read from its own pixels.
+
+However sure the page's words are: taking those of 0.97 and more gave RMS-F1 0.90 instead of 0.96 on seven tables of
+journals, mostly for lost points, and saved a tenth of the time (November 2026).
+"""
 _SLACK = 0.6  # letter heights that a word's box may be off
 _COVERED = 0.5  # of an ink word's width
 _MOST_RUNS = 500
@@ -72,12 +76,28 @@ class CellReader:
         self._read_alone += 1
         strip = cut_run(self._rgb, box, height)
         alone = _joined(words_of(recognise(strip.grey), strip, 0))
-        return of_page if is_large and fits and of_page.confidence > alone.confidence else alone
+        if not fits:
+            return alone
+        first, second = (of_page, alone) if is_large and of_page.confidence > alone.confidence else (alone, of_page)
+        return _agreed(first, second)
 
     def _words_in(self, box: PixelBox, height: float) -> list[Word]:
         x, y = self._centers.T
         inside = (x >= box.x_min) & (x < box.x_max) & (np.abs(y - box.center_y) <= max(0.5 * box.height, 0.6 * height))
         return sorted((self._words[index] for index in np.flatnonzero(inside)), key=lambda word: word.box.x_min)
+
+
+def _agreed(first: Text, second: Text) -> Text:
+    """Return the first of two looks: as sure as the surer one where both say the same, else with its share of both.
+
+    Of words only one look's certainty counts: a letter more or less leaves them what they are, unlike a number.
+    """
+    if first.text == second.text:
+        return Text(first.text, max(first.confidence, second.confidence))
+    if not any(character.isdigit() for character in first.text + second.text):
+        return first
+    both = first.confidence + second.confidence
+    return Text(first.text, first.confidence * (first.confidence / both) if both else 0.0)
 
 
 def _fits(words: Sequence[Word], run: Sequence[PixelBox], box: PixelBox, height: float) -> bool:

@@ -1,10 +1,11 @@
-"""Letters in a column of numbers that are digits: S for 5, O for 0, l for 1."""
+"""Signs that their column shows to be misread: S for 5, O for 0, l for 1 among numbers, 96 for % among shares."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from servers.vision.charts.picture.percent_signs import percent_reader
 from servers.vision.numbers import parse_number
 from servers.vision.tables.grid import Grid, GridCell, Piece
 
@@ -27,6 +28,7 @@ def mend_digits(grid: Grid) -> None:
         odd = [cell for cell in cells if cell not in numbers]
         if len(numbers) >= max(_LEAST_NUMBERS, _SHARE * (len(cells) - 1)):
             _mend(odd)
+            _mend_shares(cells)
 
 
 def _mend(cells: Sequence[GridCell]) -> None:
@@ -34,6 +36,22 @@ def _mend(cells: Sequence[GridCell]) -> None:
         digits = cell.text.translate(_LIKE_DIGITS)
         if digits != cell.text and _is_numeric(digits):
             cell.pieces = [_as_digits(piece) for piece in cell.pieces]
+
+
+def _mend_shares(cells: Sequence[GridCell]) -> None:
+    """Give shares their sign back where the others of the column have it, with as many decimals."""
+    decimals = [parsed.decimals for cell in cells if (parsed := parse_number(cell.text)) and parsed.unit == "%"]
+    if len(decimals) < max(_LEAST_NUMBERS, _SHARE * (len(cells) - 1)) or len(set(decimals)) > 1:
+        return
+    restore = percent_reader([cell.text for cell in cells])
+    for cell in cells:
+        parsed = parse_number(cell.text)
+        if restore is None or len(cell.pieces) != 1 or (parsed is not None and parsed.unit == "%"):
+            continue
+        mended = parse_number(restore(cell.text))
+        if mended is not None and mended.unit == "%" and mended.decimals == decimals[0]:
+            piece = cell.pieces[0]
+            cell.pieces = [replace(piece, text=restore(cell.text), confidence=min(piece.confidence, _MENDED))]
 
 
 def _as_digits(piece: Piece) -> Piece:

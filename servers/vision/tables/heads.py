@@ -16,6 +16,7 @@ _WHOLE = 0.95  # of the table's width: a rule this long belongs to no heading
 _RULE_ABOVE, _RULE_BELOW = 0.4, 1.9  # letter heights below a heading in which its rule stands
 _THIN_PX, _THIN = 3, 0.35  # px, letter heights; a thicker one is the edge of a band
 _OFF_CENTER = 0.9  # letter heights
+_MIDDLE = 0.4  # letter heights
 _OFF_CENTER_SHARE = 0.12  # of the width spanned
 
 
@@ -114,7 +115,7 @@ def _widened(line: Placed, below: Sequence[Placed], columns: Sequence[Column], h
     if not below:
         return line
     is_level = line.box.y_max < below[0].box.y_min + 0.25 * height
-    if not is_level or len(line.pieces) >= len(headed):
+    if not is_level or len(line.pieces) >= len(headed) or all(_is_centred(p, below, height) for p in line.pieces):
         return line
     pieces = sorted(line.pieces, key=lambda piece: piece.first)
     pieces = [piece for piece in pieces if piece.last > piece.first or piece.first in headed]
@@ -128,6 +129,19 @@ def _widened(line: Placed, below: Sequence[Placed], columns: Sequence[Column], h
                 tuple(Piece(p.run, p.text, p.confidence, *wide[id(p)]) if id(p) in wide else p for p in line.pieces)
             )
     return line
+
+
+def _is_centred(piece: Piece, below: Sequence[Placed], height: float) -> bool:
+    """Tell whether a heading of two lines stands in its row's middle: one above and one below the others' line."""
+    if len(below) < 2 or any(piece.first in other.columns for other in below[0].pieces):
+        return False
+    middle = (piece.box.center_y + below[1].box.center_y) / 2
+    return abs(below[0].box.center_y - middle) <= _MIDDLE * height and any(
+        abs(other.box.center_x - piece.box.center_x) <= _OFF_CENTER * height
+        or abs(other.box.x_min - piece.box.x_min) <= _MIDDLE * height
+        or abs(other.box.x_max - piece.box.x_max) <= _MIDDLE * height
+        for other in below[1].pieces
+    )
 
 
 def _share_out(

@@ -239,7 +239,9 @@ def _data_start(lines: Sequence[Placed]) -> int:
     """Return how many lines stand above the first that holds data; 1 where nothing says otherwise."""
     for index, line in enumerate(lines):
         numbers = [piece for piece in line.pieces if piece.first > 0 and piece.is_data]
-        are_years = bool(numbers) and all(piece.text.isdigit() and 1900 <= int(piece.text) <= 2100 for piece in numbers)
+        are_years = bool(numbers) and all(
+            piece.text.isdecimal() and 1900 <= int(piece.text) <= 2100 for piece in numbers
+        )
         if numbers and not (are_years and index == 0):
             while index > 1 and len(lines[index - 1].pieces) == 1 and lines[index - 1].pieces[0].first == 0:
                 index -= 1

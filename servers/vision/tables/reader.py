@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from loupe.type.v1.figure_pb2 import Figure
 from servers.vision.geometry import PixelBox
-from servers.vision.ink import find_ink
+from servers.vision.ink import Ink, find_ink
 from servers.vision.numbers import parse_number
+from servers.vision.tables.bands import grain, smoothed
 from servers.vision.tables.cell_text import CellReader
 from servers.vision.tables.grid import Grid
 from servers.vision.tables.inkwords import find_ink_words, letter_height
@@ -31,6 +32,8 @@ _MOST_RUN_WORDS, _MOST_RUN_WORDS_RULED = 5.0, 9.0
 _MOST_PICTURE = 0.3
 _SAME_PLACE = 0.3  # overlap of boxes
 _NET_CONFIDENCE = 0.9
+# No word is as wide, in letter heights: a band passed for ink. Grey levels of noise that do the same.
+_WIDEST_WORD, _LEAST_GRAIN = 12.0, 1.0
 
 
 def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[PixelBox]) -> list[Figure]:
@@ -51,7 +54,8 @@ def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[P
         return []
     masks = rule_masks(rgb, height)
     ruling = find_ruling(rgb, *masks, height)
-    ink_words = find_ink_words(ink, page, height, [*ruling.horizontal, *ruling.vertical, *taken])
+    no_text = [*ruling.horizontal, *ruling.vertical, *taken]
+    ink_words = _words(rgb, ink, height, no_text)
     reader = CellReader(rgb, words)
     layout = TableLayout(rgb, reader, ruling, height)
     figures: list[Figure] = []
@@ -65,7 +69,8 @@ def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[P
             free = _without(free, figures)
     for region, rule_count in ruled_regions(ruling, height):
         near = [word for word in free if region.x_min - height <= word.center_x <= region.x_max + height]
-        lines = region_lines(region, rule_count, find_lines(near, height), height)
+        beyond = [word for word in free if word.center_x > region.x_max + height]
+        lines = region_lines(region, rule_count, find_lines(near, height), beyond, height)
         if len(lines) < 2:
             continue
         figures += _figures(rgb, layout, lines, _MOST_RUN_WORDS_RULED)
@@ -73,6 +78,21 @@ def read_tables(rgb: NDArray[np.uint8], words: Sequence[Word], taken: Sequence[P
     for lines in blocks(find_lines(free, height), height):
         figures += _figures(rgb, layout, lines, _MOST_RUN_WORDS)
     return figures
+
+
+def _words(rgb: NDArray[np.uint8], ink: Ink, height: float, no_text: Sequence[PixelBox]) -> list[PixelBox]:
+    """Return the words' boxes, where noise on a band passes for ink from the picture without grain."""
+    page = PixelBox(0, 0, rgb.shape[1], rgb.shape[0])
+    found = find_ink_words(ink, page, height, no_text)
+    if grain(rgb) < _LEAST_GRAIN and not _banded(found, height):
+        return found
+    plain = find_ink_words(find_ink(smoothed(rgb)), page, height, no_text)
+    return plain if _banded(plain, height) <= _banded(found, height) else found
+
+
+def _banded(words: Sequence[PixelBox], height: float) -> int:
+    """Return how many words are as wide as only a band is."""
+    return sum(word.width >= _WIDEST_WORD * height for word in words)
 
 
 def _figures(rgb: NDArray[np.uint8], layout: TableLayout, lines: Sequence[Line], most_words: float) -> list[Figure]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from servers.vision.geometry import PixelBox, union
 from servers.vision.tables.lines import Line, column_gap
 from servers.vision.tables.ruling import Ruling
@@ -16,6 +18,7 @@ _BELOW_RULES = 3.0
 _LEAST_LINES = 3
 _MOST_PENDING = 5
 _RULED_ROWS, _MOST_ROW_LINES = 4, 2
+_UNEVEN = 0.2  # of the usual distance of lines
 _ALIKE = 0.3  # of the parted lines, that have a gap at the same place
 _LEAST_PARTED = 0.4  # of the lines of a table without rules
 
@@ -49,17 +52,21 @@ def _widened(box: PixelBox, ruling: Ruling) -> PixelBox:
     return union([box, *between])
 
 
-def region_lines(region: PixelBox, rule_count: int, lines: Sequence[Line], height_px: float) -> list[Line]:
+def region_lines(
+    region: PixelBox, rule_count: int, lines: Sequence[Line], beyond: Sequence[PixelBox], height_px: float
+) -> list[Line]:
     """Return the lines between the rules of a region, and those near them that carry the table on.
 
     Args:
       rule_count: of the region. With two, its last rule may be the one under the headings.
       lines: of the page, cut to the region's width, top to bottom.
+      beyond: words to the right of it; a line that goes on there is a caption or running text.
     """
     inside = [line for line in lines if region.y_min < line.box.center_y < region.y_max]
     if not inside:
         return []
     gap = column_gap(inside, height_px)
+    lines = [line for line in lines if line in inside or not _is_longer(line, beyond, gap)]
     above = [line for line in lines if line.box.center_y <= region.y_min]
     rivers = _gaps(inside, gap)
     found = [*reversed(_carried_on(above[::-1], region, height_px, rivers, gap)), *inside]
@@ -67,9 +74,29 @@ def region_lines(region: PixelBox, rule_count: int, lines: Sequence[Line], heigh
     if rule_count <= 2:
         found += _carried_on(below, region, height_px, rivers, gap)
     elif rule_count >= _RULED_ROWS and len(inside) <= _MOST_ROW_LINES * rule_count:
-        # Rules that part the rows need not close the last one.
-        found += _carried_on(below[:_MOST_ROW_LINES], region, height_px, rivers, gap)
+        # Rules that part the rows need not close the last one; of stripes, only the edges of some may be seen.
+        count = max(_MOST_ROW_LINES, _even_count(inside, below))
+        found += _carried_on(below[:count], region, height_px, rivers, gap)
     return found
+
+
+def _even_count(inside: Sequence[Line], below: Sequence[Line]) -> int:
+    """Return how many lines below a region follow at the distance that its own lines have."""
+    middles = [line.box.center_y for line in inside]
+    if len(middles) < _LEAST_LINES:
+        return 0
+    usual = float(np.median(np.diff(middles)))
+    steps = np.diff([middles[-1], *(line.box.center_y for line in below)])
+    uneven = np.flatnonzero(np.abs(steps - usual) > _UNEVEN * usual)
+    return int(uneven[0]) if len(uneven) else len(steps)
+
+
+def _is_longer(line: Line, beyond: Sequence[PixelBox], gap: float) -> bool:
+    end = line.box
+    return any(
+        word.x_min - end.x_max < gap and word.y_min < end.center_y < word.y_max and word.x_max > end.x_max
+        for word in beyond
+    )
 
 
 def _gaps(lines: Sequence[Line], gap: float) -> list[list[tuple[float, float]]]:

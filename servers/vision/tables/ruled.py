@@ -199,7 +199,7 @@ def _head_count(rgb: NDArray[np.uint8], grid: Grid) -> int:
         return banded
     for row in range(grid.row_count):
         data = [cell for cell in grid.filled() if cell.row == row and cell.column > 0 and cell.pieces[0].is_data]
-        years = [cell for cell in data if cell.text.isdigit() and 1900 <= int(cell.text) <= 2100]
+        years = [cell for cell in data if cell.text.isdecimal() and 1900 <= int(cell.text) <= 2100]
         if data and not (row == 0 and len(years) == len(data)):
             return row
     return 1
