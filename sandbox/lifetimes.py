@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
-log = logging.getLogger(__name__)
+from servers.kit.errors import DeadlineExceeded
+
 T = TypeVar("T")
 
 _QUEUED_ITEMS = 8
@@ -34,7 +35,7 @@ class Relays(Generic[T]):
 
     A generator that is suspended in `yield` when its call is cancelled learns of it only when it is collected as
     garbage; a task learns at once. A slow reader holds the task back: at most a few items wait. One that reads nothing
-    for long, as where a broken client lost its call, does not keep a sandbox: the call is ended.
+    for long, as where a client lost its call, does not hold a sandbox: the generator is closed.
     """
 
     def __init__(self, read_within_s: float = 30.0) -> None:
@@ -48,43 +49,36 @@ class Relays(Generic[T]):
 
         Args:
           when_over: registers a callback for the end of the call, whatever ends it.
+        Raises:
+          DeadlineExceeded: nothing was read for too long.
         """
         queue: asyncio.Queue[T | None] = asyncio.Queue(_QUEUED_ITEMS)
-        reader = asyncio.current_task()
-        assert reader
-        task = asyncio.create_task(self._pump(items, queue, reader))
+        task = asyncio.create_task(self._pump(items, queue))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         when_over(lambda _: task.cancel())
         try:
-            while (item := await queue.get()) is not None:
+            while not (task.done() and queue.empty()) and (item := await queue.get()) is not None:
                 yield item
             await task
         finally:
             task.cancel()
 
-    async def _pump(
-        self, items: AsyncGenerator[T, None], queue: asyncio.Queue[T | None], reader: asyncio.Task[object]
-    ) -> None:
-        async with aclosing(items):
-            try:
+    async def _pump(self, items: AsyncGenerator[T, None], queue: asyncio.Queue[T | None]) -> None:
+        try:
+            async with aclosing(items):
                 async for item in items:
-                    if not await self._is_taken(item, queue):
-                        log.warning("a call is ended: nobody reads it", extra={"for_s": self._read_within_s})
-                        reader.cancel()
-                        return
-            except Exception:
-                await queue.put(None)
-                raise
-        await queue.put(None)
+                    await self._hand_over(item, queue)
+        finally:
+            with contextlib.suppress(asyncio.QueueFull):  # who finds it full finds this task done after that
+                queue.put_nowait(None)
 
-    async def _is_taken(self, item: T, queue: asyncio.Queue[T | None]) -> bool:
+    async def _hand_over(self, item: T, queue: asyncio.Queue[T | None]) -> None:
         try:
             async with asyncio.timeout(self._read_within_s):
                 await queue.put(item)
-        except TimeoutError:
-            return False
-        return True
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"nothing of this call was read for {self._read_within_s:g} s") from error
 
     async def close(self) -> None:
         """Cancel every task and wait until all have cleaned up."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from sandbox.lifetimes import Relays, to_the_end
+from servers.kit.errors import DeadlineExceeded
 
 
 async def test_cleanup_ends_though_its_caller_is_cancelled_twice():
@@ -40,7 +41,7 @@ async def test_the_works_own_failure_is_raised():
         await to_the_end(fail())
 
 
-async def test_a_call_that_nobody_reads_is_ended_and_cleaned_up_after():
+async def test_a_call_that_nobody_reads_is_cleaned_up_after_and_says_so_when_it_is_read_again():
     closed = asyncio.Event()
 
     async def items() -> AsyncGenerator[int, None]:
@@ -50,12 +51,24 @@ async def test_a_call_that_nobody_reads_is_ended_and_cleaned_up_after():
         finally:
             closed.set()
 
-    async def handle() -> None:
-        async for _ in Relays[int](read_within_s=0.01).relay(items(), lambda _: None):
-            await asyncio.Event().wait()  # as grpc does, whose client takes no more
-
-    handler = asyncio.create_task(handle())
+    read: list[int] = []
     async with asyncio.timeout(10):
-        await closed.wait()
-        with pytest.raises(asyncio.CancelledError):
-            await handler
+        with pytest.raises(DeadlineExceeded, match="nothing of this call was read"):
+            async for item in Relays[int](read_within_s=0.01).relay(items(), lambda _: None):
+                read.append(item)
+                await closed.wait()
+    assert read == list(range(len(read)))
+    assert len(read) < 20
+
+
+async def test_a_call_that_is_read_gets_everything_and_then_the_failure():
+    async def items() -> AsyncGenerator[int, None]:
+        for number in range(100):
+            yield number
+        raise ValueError("broken")
+
+    read: list[int] = []
+    with pytest.raises(ValueError, match="broken"):
+        async for item in Relays[int]().relay(items(), lambda _: None):
+            read.append(item)
+    assert read == list(range(100))
