@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import os
 import signal
 import stat
@@ -21,7 +20,6 @@ import click
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli import health, images, plan
@@ -40,6 +38,8 @@ from loupe.sandbox.v1.sandbox_pb2 import (
     RunSpec,
 )
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
+from loupe.sandbox.v1.shown_value_pb2 import Cell
+from servers.kit import wire_json
 from servers.kit.services import BY_NAME, SERVICES
 from servers.kit.tokens import CodeClaims, sign_code_token
 
@@ -207,9 +207,10 @@ def _append(path: Path, data: bytes) -> None:
 
 def _told(result: RunResult, *, as_json: bool) -> ExitCode:
     if as_json:
-        message = json_format.MessageToDict(result, preserving_proto_field_name=True)
-        click.echo(json.dumps(message, ensure_ascii=False))
+        click.echo(wire_json.to_line(result))
     else:
+        for line in _shown(result):
+            click.echo(line)
         exceeded = f", {LimitKind.Name(result.exceeded).removeprefix('LIMIT_KIND_').lower()}" if result.exceeded else ""
         outcome = Outcome.Name(result.outcome).removeprefix("OUTCOME_").lower().replace("_", " ")
         wall_s, cpu_s = result.wall_time.ToMilliseconds() / 1000, result.cpu_time.ToMilliseconds() / 1000
@@ -223,3 +224,31 @@ def _told(result: RunResult, *, as_json: bool) -> ExitCode:
     if result.outcome == Outcome.OUTCOME_COMPLETED:
         return ExitCode.ANSWERED
     return ExitCode.FAILED
+
+
+def _shown(result: RunResult) -> Iterator[str]:
+    """Yield the last value and the figures' series as a person reads them; nothing in them reaches the terminal raw."""
+    value = result.value
+    if value.HasField("table"):
+        yield _plain("\t".join(column.name for column in value.table.columns))
+        for row in value.table.rows:
+            yield _plain("\t".join(_cell(cell) for cell in row.cells))
+        if value.is_truncated:
+            yield f"... of {value.table.row_count} rows and {value.table.column_count} columns"
+    elif value.text:
+        yield _plain(value.text) + (" ..." if value.is_truncated else "")
+    for figure in result.figures:
+        series = [f"{one.name or 'unnamed'} ({one.point_count})" for axes in figure.axes for one in axes.series]
+        name = ", ".join(figure.artifact_names) or figure.title or "a figure"
+        yield _plain(f"{name}: {', '.join(series) or 'no series'}")
+
+
+def _cell(cell: Cell) -> str:
+    kind = cell.WhichOneof("value")
+    if kind == "number":
+        return f"{cell.number:.15g}"
+    return "" if kind is None else str(getattr(cell, kind))
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text)

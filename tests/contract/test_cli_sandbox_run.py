@@ -60,6 +60,16 @@ def test_a_program_runs_on_the_operators_signature_and_its_end_is_json(module_ho
     assert "runs what its operator signs" in log
 
 
+def test_a_person_sees_the_last_value_and_what_was_drawn(module_home, tmp_path, key):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pandas as pd\nframe = pd.DataFrame({'n': [1, 2.5], 's': ['a\\x1b[31m', None]})\nframe.n.plot()\nframe\n"
+    )
+    done = loupe(module_home, key, program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode() == "\tn\ts\n0\t1\ta\ufffd[31m\n1\t2.5\t\nfigure-1.png: n (2)\n"
+
+
 def test_a_limit_that_ends_the_program_is_named_for_a_person(module_home, tmp_path, key):
     program = tmp_path / "endless.py"
     program.write_text("print('so far', flush=True)\nwhile True: pass")
