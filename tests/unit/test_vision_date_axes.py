@@ -10,6 +10,7 @@ import numpy as np
 from servers.vision.charts.axes.calibration import fit_axis
 from servers.vision.charts.axes.date_axis import find_date_axes
 from servers.vision.charts.axes.places import read_places
+from servers.vision.charts.axes.ticks import find_value_axes
 from servers.vision.charts.axes.time_places import places_in_time
 from servers.vision.charts.axes.value_axis import TickMark, ValueAxis
 from servers.vision.charts.picture.page import Page, prepare
@@ -126,3 +127,46 @@ def test_a_course_without_regular_dates_is_read_at_even_distances():
     bends = [60 + 7.3 * k + 2.9 * np.sin(9.0 * k) for k in range(45)]
     places = places_in_time(axis, [], bends)
     assert [place.label for place in places][:3] == ["Jan 2020", "Feb 2020", "Mar 2020"]
+
+
+def test_years_keep_their_century_where_recognition_lost_the_apostrophes():
+    (axis,) = find_date_axes(_page([("88", 60), ("92", 160), ("96", 260), ("00", 360), ("04", 460)]))
+    assert axis.is_years
+    assert [tick.number for tick in axis.ticks] == [1988, 1992, 1996, 2000, 2004]
+
+
+def test_numbers_that_turn_with_the_year_are_years_and_not_days():
+    (axis,) = find_date_axes(
+        _page([("Nov 01", 60), ("Dec 01", 158), ("Jan 02", 260), ("Feb 02", 362), ("Mar 02", 454)])
+    )
+    assert _days(axis) == ["2001-11-01", "2001-12-01", "2002-01-01", "2002-02-01", "2002-03-01"]
+
+
+def test_quarters_that_are_all_labelled_hold_the_data_though_some_bends_lie_between():
+    ticks = [("Q1 2020", 60.0), ("Q2 2020", 160.0), ("Q3 2020", 260.0), ("Q4 2020", 360.0), ("Q1 2021", 460.0)]
+    page = _page(ticks)
+    (axis,) = find_date_axes(page)
+    bends = [60.0, 160.0, 195.0, 260.0, 360.0, 460.0]
+    places = places_in_time(axis, [], bends)
+    assert [place.label for place in places] == ["Q1 2020", "Q2 2020", "Q3 2020", "Q4 2020", "Q1 2021"]
+
+
+def test_months_beside_years_of_their_own_are_not_joined_to_the_next_year():
+    row = [("2001", 60), ("April", 120), ("July", 182), ("October", 246), ("2002", 305), ("April", 365), ("July", 427)]
+    (axis,) = find_date_axes(_page(row))
+    assert _days(axis)[:5] == ["2001-01-01", "2001-04-01", "2001-07-01", "2001-10-01", "2002-01-01"]
+
+
+def test_a_date_keeps_its_day_where_one_hyphen_was_lost():
+    (axis,) = find_date_axes(_page([("2021–09 01", 100), ("2021–09 11", 240), ("2021–09 21", 380)]))
+    assert _days(axis) == ["2021-09-01", "2021-09-11", "2021-09-21"]
+
+
+def test_the_years_between_the_labelled_ones_hold_data_where_a_line_bends_at_most_of_them():
+    page = _page([("2000", 60), ("2005", 260), ("2010", 460)])
+    (axis,) = find_value_axes(page)
+    bends = [60.0, 100.0, 140.0, 220.0, 260.0, 300.0, 380.0, 420.0, 460.0]
+    along = read_places(page, PixelBox(40, 20, 480, 340), axis, [], bends, exclude=[])
+    assert [place.label for place in along.places] == [
+        "2000", "2001", "2002", "2003", "2004", "2005", "2006", "2007", "2008", "2009", "2010"
+    ]  # fmt: skip

@@ -103,3 +103,9 @@ def test_labels_off_the_line_are_told_where_they_are_many():
     (doubtful,) = find_value_axes(_column(("40", "33", "20", "17", "0")))
     assert [code for code, _ in doubtful.notes] == ["ticks_disagree"]
     assert doubtful.fit.value(100.0) == pytest.approx(30)
+
+
+def test_a_separator_read_as_a_point_is_told_by_the_other_labels():
+    (axis,) = find_value_axes(_column(("2.500", "2,000", "1,500", "1,000", "500")))
+    assert [tick.number for tick in axis.ticks] == [2500, 2000, 1500, 1000, 500]
+    assert axis.notes == ()

@@ -14,8 +14,10 @@ from servers.vision.dates import Precision
 _LEAST_EVIDENCE = 3.0  # minus the natural logarithm of the chance that as many places lie on such dates by accident
 _MOST_DATES = 2000
 _ON_DATE = 0.92  # share of the places that must lie on the step's dates; a bend may be off by noise
-_ON_LABELLED, _FEWEST_LABELLED = 0.65, 4  # the same for a step that every label follows
-_OFF_LABELLED = 0.035  # of its spacing, how far a place may be off it
+# Of the bends of a line whose data is labelled throughout most lie near labels; of one with data between few do.
+_ON_LABELLED, _FEWEST_LABELLED = 0.55, 4
+_LIKELY, _ON_RARE = 0.3, 0.75  # where few places would lie on dates by chance, fewer of them have to
+_OFF_LABELLED = 0.12  # of the distance between labels: thick lines bend, and markers end, beside them
 _HOUR_S, _DAY_S = 3600, 86400
 
 Seconds = NDArray[np.int64]
@@ -99,7 +101,7 @@ def step_of(axis: ValueAxis, xs: Sequence[float], tolerance_px: float) -> Calend
             if chance > 0.8 or len(places) * -np.log(chance) < _LEAST_EVIDENCE:
                 continue
             off = np.abs(places[:, None] - pixels[None, :]).min(axis=1)
-            least, reach_px = _ON_DATE, tolerance_px
+            least, reach_px = _ON_DATE if chance > _LIKELY else _ON_RARE, tolerance_px
             if _is_labelled(axis, phased):
                 least, reach_px = _ON_LABELLED, max(tolerance_px, _OFF_LABELLED * spacing)
             if float((off <= reach_px).mean()) >= least:

@@ -19,6 +19,7 @@ _LEAST_LABELS = 3
 _LEAST_SHARE = 0.6  # of a row's labels that lie on the line
 _SECOND_ROW = 3.2  # letter heights from a row's middle to that of the row below it
 _UNEVEN_DAYS = 2.0  # how far months at equal distances stand from a line in time: 3 months of 92 days, then of 90
+_OFF_TICK = 0.01  # of the distance between ticks
 _NO_YEAR = "date_without_year"
 
 
@@ -178,7 +179,8 @@ def _even_months(ticks: Sequence[TickMark], fit: AxisFit, precision: str) -> Axi
         return None
     pixels = np.array([tick.position for tick in ticks])
     months = np.array([month_of_seconds(tick.number) for tick in ticks])
-    even = fit_axis(pixels, months, tolerance_px=1.5)
+    # Labels of large pictures are off their ticks by more pixels.
+    even = fit_axis(pixels, months, tolerance_px=max(1.5, _OFF_TICK * float(np.median(np.abs(np.diff(pixels))))))
     clearer = even is not None and len(even.inliers) == len(ticks) and even.residual_px < 0.6 * fit.residual_px
     return even if clearer and fit.residual_px > 0.5 else None
 

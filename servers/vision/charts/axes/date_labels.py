@@ -47,7 +47,7 @@ def level_rows(page: Page) -> list[list[DateLabel]]:
     for row in rows:
         ordered = _with_hyphens(sorted(row, key=lambda run: run.box.x_min), page.text_height)
         labels = _short_years([word for run in ordered for word in run.words]) or [
-            label for run in ordered for label in _labels_in(run)
+            label for run in _apart(ordered) for label in _labels_in(run)
         ]
         if labels and not _are_seasons(labels):
             out.append(labels)
@@ -75,6 +75,22 @@ def _short_years(words: Sequence[Word]) -> list[DateLabel]:
     ]
 
 
+def _apart(row: Sequence[TextRun]) -> list[TextRun]:
+    """Return the runs with "October 2002" parted where months and years of the row are labels of their own."""
+    kinds = [{parts.precision for parts in date_parts(run.text)} if len(run.words) == 1 else set() for run in row]
+    if not (any("month" in kind for kind in kinds) and any("year" in kind for kind in kinds)):
+        return list(row)
+    return [
+        piece
+        for run in row
+        for piece in (
+            [make_run([word]) for word in run.words]
+            if len(run.words) > 1 and all(date_parts(word.text) for word in run.words)
+            else [run]
+        )
+    ]
+
+
 def dated_by_short_years(row: Sequence[DateLabel]) -> list[DateParts] | None:
     """Return what labels such as "Dec 01", "Jan 02", "Feb 02" mean where the number turns with the year, else None."""
     found = [_MONTH_NUMBER.fullmatch(label.text) for label in row]
@@ -99,7 +115,7 @@ def _with_hyphens(row: Sequence[TextRun], height: float) -> list[TextRun]:
         for size in (3, 2):
             pieces = row[start : start + size]
             near = all(b.box.x_min - a.box.x_max < _HYPHEN * height for a, b in itertools.pairwise(pieces))
-            text = "-".join(piece.text.strip("-–— ") for piece in pieces)
+            text = "-".join(re.sub("[–—]", "-", piece.text).strip("- ") for piece in pieces)
             if len(pieces) == size and near and re.fullmatch(r"\d{4}(?:-\d\d){1,2}|\d\d-\d\d-\d{4}", text):
                 words = tuple(word for piece in pieces for word in piece.words)
                 out.append(TextRun(words, union(piece.box for piece in pieces), text))
@@ -138,6 +154,8 @@ def _labels_in(run: TextRun) -> list[DateLabel]:
 
 def _label(run: TextRun) -> DateLabel | None:
     text = re.sub(r"(?<=[a-z])(?=['’]?\d\d)", " ", run.text.strip(" |_—"))  # recognition loses the space of "Jul '20"
+    # Of "2021-09-11" recognition may keep one hyphen only, or take it for the dash of a range.
+    text = re.sub(r"^(\d{4})[-–—](\d\d) (\d\d)$", r"\1-\2-\3", text)
     meanings = tuple(date_parts(text))
     return DateLabel(text, run.box, run.box.center_x, meanings) if meanings else None
 

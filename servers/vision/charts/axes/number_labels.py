@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from servers.vision.charts.axes.calibration import AxisFit
+from servers.vision.charts.axes.calibration import AxisFit, Floats
 from servers.vision.charts.axes.value_axis import Direction, TickMark, ValueAxis
 from servers.vision.charts.picture.page import Quantity, TextRun, quantity
 
@@ -38,6 +38,24 @@ def aligned(labels: Sequence[NumberLabel], edge: str, tolerance: float) -> list[
         else:
             groups.append([label])
     return [group for group in groups if len(group) >= 2]
+
+
+def with_separators_told(
+    group: Sequence[NumberLabel], pixels: Floats, fit: AxisFit, tolerance_px: float
+) -> list[NumberLabel] | None:
+    """Return the labels with the points of "2.500" read as separators where the number then lies on the axis.
+
+    None where there is no such label.
+    """
+    out, told = list(group), False
+    for index, label in enumerate(group):
+        digits = re.fullmatch(r"\D?(\d{1,3}(?:[.,]\d{3})+)\D?", label.run.text.strip())
+        if index in fit.inliers or digits is None:
+            continue
+        number = float(re.sub(r"\D", "", digits[1]))
+        if number != label.number and abs(fit.pixel(number) - pixels[index]) <= tolerance_px:
+            out[index], told = replace(label, number=number), True
+    return out if told else None
 
 
 def assembled(direction: Direction, labels: Sequence[NumberLabel], fit: AxisFit) -> ValueAxis:

@@ -18,6 +18,8 @@ from servers.vision.charts.axes.value_axis import ValueAxis
 from servers.vision.charts.picture.page import Page
 from servers.vision.geometry import PixelBox
 
+_MARKED_YEARS = 0.4  # of the years, from which on all of them hold data
+
 
 @dataclass(frozen=True, slots=True)
 class XReading:
@@ -99,7 +101,11 @@ def read_places(
             return XReading(tuple(places_in_time(dated, marker_xs, bends)), dated)
         # Between labelled years that are skipped, markers tell where data is; what is labelled is data in any case.
         if step is not None and len(xs) >= max(3, 1.2 * len(places)):
-            marked = [at_value(axis, x, 1.0, places) for x in xs]
+            marked = {at_value(axis, x, 1.0, places) for x in xs}
+            years = range(round(axis.fit.value(min(xs))), round(axis.fit.value(max(xs))) + 1)
+            if len(marked) >= _MARKED_YEARS * len(years):
+                # Where a line runs straight through a year it does not bend.
+                marked |= {at_value(axis, axis.fit.pixel(year), 1.0, places) for year in years}
             return XReading(tuple(sorted({*places, *marked}, key=lambda place: place.x)), axis)
     elif len(marker_xs) >= max(3, 1.2 * len(places)):
         step_value = round_step(axis, marker_xs)

@@ -19,6 +19,8 @@ _STRONG = 35.0
 _ROW_REACH = 0.4  # of the plot's width
 _RULE_CHROMA = 14.0
 _BEYOND_PX = 12.0  # level gridlines go on for longer than a tick mark
+_FEWEST_TICKS = 3  # from which a lost one is looked for
+_BELOW_RULE_PX = 4.0
 _THICKEST_RULE = 0.25  # letter heights, antialiased edges counted
 _VISIBLE = 3.0  # colour difference at which a light grid is still seen
 
@@ -45,6 +47,10 @@ def find_plot_area(page: Page, palette: Palette, x_axis: ValueAxis | None, y_axi
         top, bottom = min(places) - beyond, max(places) + beyond
         on_left = y_axis.box.center_x < page.width / 2
         left, right = (y_axis.box.x_max, right) if on_left else (left, y_axis.box.x_min)
+        if not y_axis.fit.log and len(places) >= _FEWEST_TICKS:
+            top = min(top, _next_rule(page, palette, PixelBox(left, 0.0, right, min(places)), min(places), -step))
+            foot = PixelBox(left, 0.0, right, float(page.height))
+            bottom = max(bottom, _next_rule(page, palette, foot, max(places), step) + _BELOW_RULE_PX)
     if x_axis is not None:
         if y_axis is not None and _is_above(x_axis, y_axis):
             top = max(top, x_axis.box.y_max)
@@ -70,6 +76,27 @@ def find_plot_area(page: Page, palette: Palette, x_axis: ValueAxis | None, y_axi
     tight = _to_rules(box, rules, lowest)
     # A strong axis line that crosses the plot may not cross the wider box of the first look.
     return PlotArea(tight, rules | find_rules(page, palette, tight))
+
+
+def _next_rule(page: Page, palette: Palette, box: PixelBox, last: float, step: float) -> float:
+    """Return the y to which a plot reaches where a gridline one step beyond its last tick shows that a label was lost.
+
+    Args:
+      box: where the gridline may be.
+      last: y of the outermost tick read.
+      step: to the next one, negative upwards.
+    """
+    y = last + step
+    low, high = round(y) - 2, round(y) + 3
+    if low < 0 or high > page.height or not box.y_min <= y <= box.y_max:
+        return last
+    away = distance_from(page, palette.papers)[low:high, round(box.x_min) : round(box.x_max)]
+    beside = page.lab[low:high, round(box.x_min) : round(box.x_max)]
+    grey = (away > _VISIBLE) & (np.hypot(beside[..., 1], beside[..., 2]) < _RULE_CHROMA)
+    is_rule = (
+        grey.size and float(grey.mean(axis=1).max()) >= _RULE_SHARE and float(grey.mean(axis=1).min()) < _RULE_SHARE
+    )
+    return y + (0.9 * step if step < 0 else 0.0) if is_rule else last
 
 
 def _is_above(x_axis: ValueAxis, y_axis: ValueAxis) -> bool:

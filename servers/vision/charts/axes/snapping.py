@@ -15,6 +15,7 @@ _TICK_REACH = 1.3  # letter heights from the labels to the ticks' outer ends
 _RULE_REACH = 9.0  # the same to where gridlines are looked at
 _LEAST_PEAK = 2.0  # mean colour difference along the strip; light gridlines reach 3
 _TOLERANCE_PX = 1.2
+_THICKEST = 0.2  # letter heights: of a tick mark or gridline
 _NEAR = 0.25  # letter heights that a turned label may be off its place beside its tick
 _FEWEST_MONTHS = 3
 
@@ -27,14 +28,15 @@ def snapped(page: Page, axis: ValueAxis) -> ValueAxis:
     if axis.fit.stretches:
         return axis
     height, best = page.text_height, axis
+    thickest = max(3, round(_THICKEST * height))
     for strip, of_rules in _strips(page, axis):
         if strip.shape[1] < 2 or (of_rules and best is not axis):
             continue
         # Against the strip's own typical pixel of each column: an axis line along it cancels out.
         away = np.minimum(np.linalg.norm(strip - np.median(strip, axis=0), axis=2), 30.0)
         profile = np.median(away, axis=1) if of_rules else away.mean(axis=1)
-        shift = _shift(profile, axis, max(2.0, _NEAR * height)) if _is_turned(page, axis) else 0.0
-        places = [_peak(profile, tick.position + shift, 0.5 * height) for tick in axis.ticks]
+        shift = _shift(profile, axis, max(2.0, _NEAR * height), thickest) if _is_turned(page, axis) else 0.0
+        places = [_peak(profile, tick.position + shift, 0.5 * height, thickest) for tick in axis.ticks]
         moved = _moved(axis, places)
         if moved is not None and _residual(moved) < max(0.4, _residual(best)):
             best = moved
@@ -94,13 +96,15 @@ def _is_turned(page: Page, axis: ValueAxis) -> bool:
     return axis.direction == "x" and all(any(box.overlap(tick.box) > 0.5 for box in turned) for tick in axis.ticks)
 
 
-def _shift(profile: Floats, axis: ValueAxis, near_px: float) -> float:
+def _shift(profile: Floats, axis: ValueAxis, near_px: float, thickest: int) -> float:
     """Return by how much all labels stand aside of their ticks: the least shift that puts most on a thin peak."""
     reach = max(tick.box.width for tick in axis.ticks)
     peaks = [
         place
         for x in range(len(profile))
-        if profile[x] >= _LEAST_PEAK and _is_top(profile, x) and (place := _peak(profile, x + 0.5, 2.0)) is not None
+        if profile[x] >= _LEAST_PEAK
+        and _is_top(profile, x)
+        and (place := _peak(profile, x + 0.5, 2.0, thickest)) is not None
     ]
     places = np.array([tick.position for tick in axis.ticks])
     best = (0.8 * len(places), -reach, 0.0)
@@ -116,7 +120,7 @@ def _is_top(profile: Floats, x: int) -> bool:
     return bool(profile[x] >= profile[max(0, x - 2) : x + 3].max())
 
 
-def _peak(profile: Floats, place: float, reach: float) -> float | None:
+def _peak(profile: Floats, place: float, reach: float, thickest: int) -> float | None:
     """Return the centre of the thin peak nearest to a place, or None."""
     low, high = max(0, int(place - reach)), min(len(profile), int(place + reach) + 2)
     window = profile[low:high]
@@ -125,7 +129,7 @@ def _peak(profile: Floats, place: float, reach: float) -> float | None:
     strong = np.flatnonzero(window >= 0.5 * window.max())
     groups = np.split(strong, np.flatnonzero(np.diff(strong) > 1) + 1)
     group = min(groups, key=lambda rows: abs(low + rows.mean() + 0.5 - place))
-    if len(group) > 3:
+    if len(group) > thickest:
         return None
     a, b = max(0, int(group[0]) - 1), min(len(window), int(group[-1]) + 2)
     weight = window[a:b] - min(float(window.min()), float(window[a:b].min()))

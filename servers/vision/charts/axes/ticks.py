@@ -12,7 +12,7 @@ from servers.vision.charts.axes.axis_factor import with_factor
 from servers.vision.charts.axes.broken_axis import with_break
 from servers.vision.charts.axes.calibration import AxisFit, Floats, fit_axis
 from servers.vision.charts.axes.date_axis import find_date_axes
-from servers.vision.charts.axes.number_labels import NumberLabel, aligned, assembled, tick_value
+from servers.vision.charts.axes.number_labels import NumberLabel, aligned, assembled, tick_value, with_separators_told
 from servers.vision.charts.axes.power_labels import powers_of_ten, raised_powers
 from servers.vision.charts.axes.snapping import snapped
 from servers.vision.charts.axes.value_axis import Direction as Direction
@@ -83,6 +83,9 @@ def _axis_of(page: Page, group: Sequence[NumberLabel], direction: Direction) -> 
         fit = logarithmic
     if fit is None:
         return None
+    regrouped = with_separators_told(group, pixels, fit, tolerance)
+    if regrouped is not None:
+        return _axis_of(page, regrouped, direction)
     if direction == "y" and not fit.log and fit.slope > 0 and _have_tick_marks_for_signs(page, group):
         return _axis_of(page, [replace(label, number=abs(label.number)) for label in group], direction)
     inliers = [group[index] for index in fit.inliers]

@@ -20,6 +20,7 @@ BEND_PX = 2.6
 """The same for the point where a line bends."""
 _MARKED_SHARE = 0.6  # of the bends that lie at markers
 _MARKER_REACH_PX = 9.0  # the outline of a marker bends too
+_MARKER_REACH = 0.05  # the same of the distance between markers, in large pictures
 _SAMPLED_PX = 12.0  # between the places of a course too dense for its data points to be told
 _REGULAR_SHARE = 0.3  # of a step's dates on which bends lie; the others then lie on straight pieces
 _ALL_MARKED = 0.8
@@ -55,7 +56,8 @@ def are_markers(marker_xs: Sequence[float], bends: Sequence[float]) -> bool:
     """Tell whether markers say where data is: lines that cross are thick too, but bend far from there as well."""
     if len(marker_xs) < 3:
         return False
-    reach = min(_MARKER_REACH_PX, 0.35 * float(np.min(np.diff(np.sort(marker_xs)))))
+    spacing = float(np.min(np.diff(np.sort(marker_xs))))
+    reach = min(max(_MARKER_REACH_PX, _MARKER_REACH * spacing), 0.35 * spacing)
     near = [min(abs(x - marker) for marker in marker_xs) <= reach for x in bends]
     return sum(near) >= _MARKED_SHARE * len(bends)
 

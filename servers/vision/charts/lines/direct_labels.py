@@ -12,6 +12,8 @@ from servers.vision.charts.lines.strokes import Stroke
 from servers.vision.charts.picture.page import Page, TextRun, quantity
 from servers.vision.geometry import PixelBox
 
+_MOVED = 8.0  # letter heights by which names of one colour with their line may have been moved out of each other's way
+
 
 def name_strokes(
     page: Page,
@@ -42,6 +44,9 @@ def name_strokes(
         and not any(box.overlap(run.box) > 0.3 for box in taken_boxes)
     ]
     blocks = blocks_of(runs, height)
+    # Names that stand close below each other are no lines of one name where each line needs its own.
+    if len(blocks) < len(open_strokes) <= len(runs):
+        blocks = runs
     taken: set[int] = set()
     scored: list[tuple[float, int, int]] = []
     for index in open_strokes:
@@ -57,7 +62,7 @@ def name_strokes(
             )
             at_end = block.box.x_min >= stroke.x1 - 1.5 * height and block.box.x_min - stroke.x1 < 6 * height
             end_off = abs(block.box.center_y - float(stroke.y[-1]))
-            if at_end and end_off < 3 * height:
+            if at_end and end_off < (_MOVED if apart < LABEL_COLOR else 3.0) * height:
                 scored.append((end_off / height + 0.1 * apart, index, number))
             elif apart < LABEL_COLOR and off is not None and off < 8 * height:
                 scored.append((3.0 + 0.1 * apart + 0.3 * off / height, index, number))

@@ -8,8 +8,8 @@ import numpy as np
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
-from servers.vision.charts.axes.calibration import AxisFit, fit_axis
-from servers.vision.charts.axes.places import Place, read_places, x_value
+from servers.vision.charts.axes.calibration import AxisFit
+from servers.vision.charts.axes.places import Place, read_places
 from servers.vision.charts.axes.plot_area import PlotArea, choose_axes, find_plot_area
 from servers.vision.charts.axes.second_axis import bind_series
 from servers.vision.charts.axes.ticks import ValueAxis
@@ -18,16 +18,16 @@ from servers.vision.charts.fidelity import Doubts
 from servers.vision.charts.legends.legend import LegendEntry, find_line_legend, legend_mask
 from servers.vision.charts.lines.direct_labels import name_strokes
 from servers.vision.charts.lines.line_keys import bind
-from servers.vision.charts.lines.stroke_colors import Color, find_thin, is_mix, line_colors
+from servers.vision.charts.lines.line_points import Printed, fit_by_labels, printed_numbers, read_point
+from servers.vision.charts.lines.plausible import plausible_strokes
+from servers.vision.charts.lines.stroke_colors import find_thin, line_colors
 from servers.vision.charts.lines.strokes import Stroke, trace, vertices
 from servers.vision.charts.picture.colors import Palette
-from servers.vision.charts.picture.page import Page, TextRun, group_words, quantity
+from servers.vision.charts.picture.page import Page
 from servers.vision.geometry import PixelBox, union
 
-_PRINTED_WITHIN = 0.02  # of the axis' range: how far a printed value may be from the line it stands at
-_PALE = 0.55  # of the contrast that lines of the legend have
-_UNEVEN = 1.5  # thicknesses
-_LABEL_REACH = 3.2  # letter heights between a point and its printed value
+_UNLABELLED = 1.5  # markers for each labelled place, from which on the labels are not of all the data
+_FEW_BENDS, _MANY_BENDS = 12, 3  # so many, or so many times those of the straightest line, may be data
 
 
 def line_figure(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> figure_pb2.Figure | None:
@@ -46,41 +46,10 @@ def line_figure(page: Page, palette: Palette, axes: Sequence[ValueAxis]) -> figu
     most = [max(1, sum(entry.color == index for entry in legend)) if legend else 3 for index in range(len(colors))]
     strokes = trace(thin, colors, most)
     legend = bind(page, strokes, legend, palette.papers)
-    strokes, legend = _plausible(strokes, legend, palette.papers[-1])
+    strokes, legend = plausible_strokes(strokes, legend, palette.papers[-1])
     if not strokes:
         return None
     return _figure(page, plot, strokes, legend, x_axis, y_axis, second)
-
-
-def _plausible(
-    strokes: Sequence[Stroke], legend: Sequence[LegendEntry], paper: Color
-) -> tuple[list[Stroke], list[LegendEntry]]:
-    """Return the strokes that are data: named by the legend, or coloured, or long and not level like a rule."""
-    named = {entry.color for entry in legend}
-    kept: list[Stroke] = []
-    entries: list[LegendEntry] = []
-    for index, stroke in enumerate(strokes):
-        chroma = float(np.hypot(stroke.lab[1], stroke.lab[2]))
-        level = float(np.nanstd(stroke.y)) < 1.5
-        solid = float(np.isfinite(stroke.low).mean())
-        ragged = float(np.nanmedian(np.abs(np.diff(stroke.y, 2)))) > 1.5 if len(stroke.y) > 4 else True
-        if index not in named and (ragged or solid < 0.55 or (chroma < 14 and (level or len(named) > 0))):
-            continue
-        if index not in named and named and _is_shade(stroke, [strokes[other] for other in named], paper):
-            continue
-        entries += [LegendEntry(len(kept), e.name, e.name_box, e.key_box) for e in legend if e.color == index]
-        kept.append(stroke)
-    return kept, entries
-
-
-def _is_shade(stroke: Stroke, named: Sequence[Stroke], paper: Color) -> bool:
-    """Tell whether a stroke without a name is the edge of a band or of another line: pale, or uneven beside them."""
-    strength = float(np.median([np.linalg.norm(other.lab - paper) for other in named]))
-    pale = float(np.linalg.norm(stroke.lab - paper)) < _PALE * strength
-    mixed = any(is_mix(stroke.lab, other.lab, paper) for other in named)
-    thick = (stroke.high - stroke.low)[np.isfinite(stroke.low)]
-    low, high = np.quantile(thick, [0.25, 0.75])
-    return pale or mixed or float(high - low) > _UNEVEN * max(stroke.width, 2.0)
 
 
 def _figure(
@@ -100,14 +69,17 @@ def _figure(
     ]
     box = _tight(plot.box, strokes) if y_axis is None else plot.box
     markers = _marker_columns(strokes)
-    bends = [x for stroke in strokes for x in vertices(stroke)]
+    bends = _bends(strokes)
     along = read_places(page, box, x_axis, markers, bends, exclude=exclude)
     places, x_axis = along.places, along.axis
     if len(places) < 2:
         return None
+    if x_axis is None and len(markers) > _UNLABELLED * len(places):
+        told = f"markers stand at {len(markers)} places, of which {len(places)} are labelled; only those are read"
+        doubts.add("points_between_labels", told)
     taken = [*exclude, *(place.box for place in places if place.box is not None)]
-    numbers = _numbers(page, box, taken)
-    fit = y_axis.fit if y_axis is not None else _fit_by_labels(strokes, numbers, page.text_height)
+    numbers = printed_numbers(page, box, taken)
+    fit = y_axis.fit if y_axis is not None else fit_by_labels(strokes, numbers, page.text_height)
     if fit is None:
         reason = "lines were found, but neither a readable value axis nor printed values give them a scale"
         page.cuts.add("no_scale", reason)
@@ -139,7 +111,7 @@ def _figure(
         for place in places:
             y = stroke.at(place.x, 0.12 * spacing)
             if y is not None:
-                part.points.append(_point(place, y, stroke, scale, numbers, used, page, spacing, box))
+                part.points.append(read_point(place, y, stroke, scale, numbers, used, page, spacing, box))
         if len(part.points) >= 2 or len(places) == 2:
             series.append(part)
     if not series:
@@ -158,6 +130,13 @@ def _figure(
             if part.value_axis == figure_pb2.AXIS_DIMENSION_Y2:
                 part.unit = unit[:100]
     return figure
+
+
+def _bends(strokes: Sequence[Stroke]) -> list[float]:
+    """Return the x at which lines bend, without those that bend far more often than others: their course is noise."""
+    found = [vertices(stroke) for stroke in strokes]
+    most = max(_FEW_BENDS, _MANY_BENDS * min(len(bends) for bends in found))
+    return [x for bends in found if len(bends) <= most for x in bends]
 
 
 def _hidden_points(
@@ -194,80 +173,6 @@ def _tight(box: PixelBox, strokes: Sequence[Stroke]) -> PixelBox:
     )
 
 
-def _numbers(page: Page, box: PixelBox, taken: Sequence[PixelBox]) -> list[tuple[TextRun, float, str]]:
-    words = [
-        word
-        for run in page.runs
-        for word in run.words
-        if box.grown(2 * page.text_height, 2.5 * page.text_height).contains_point(word.box.center_x, word.box.center_y)
-        and not any(other.overlap(word.box) > 0.5 for other in taken)
-    ]
-    return [(run, read.number, read.unit) for run in group_words(words) if (read := quantity(run.text)) is not None]
-
-
-def _fit_by_labels(
-    strokes: Sequence[Stroke], numbers: Sequence[tuple[TextRun, float, str]], height: float
-) -> AxisFit | None:
-    """Return the scale on which most printed values stand at their line."""
-    pixels, values = [], []
-    for run, number, _ in numbers:
-        near = [
-            (abs(y - run.box.center_y), y)
-            for stroke in strokes
-            if (y := stroke.at(run.box.center_x, 1.5 * height)) is not None
-            and abs(y - run.box.center_y) < _LABEL_REACH * height
-        ]
-        for _, y in near:
-            pixels.append(y)
-            values.append(number)
-    if len(pixels) < 3:
-        return None
-    fit = fit_axis(np.array(pixels), np.array(values), tolerance_px=max(3.0, 0.4 * height))
-    return fit if fit is not None and len(fit.inliers) >= 3 and fit.slope < 0 else None
-
-
-def _point(
-    place: Place,
-    y: float,
-    stroke: Stroke,
-    fit: AxisFit,
-    numbers: Sequence[tuple[TextRun, float, str]],
-    used: set[int],
-    page: Page,
-    spacing: float,
-    box: PixelBox,
-) -> figure_pb2.DataPoint:
-    measured = fit.value(y)
-    height = page.text_height
-    mark = PixelBox(place.x - 2, y - stroke.width / 2 - 1, place.x + 2, y + stroke.width / 2 + 1)
-    point = figure_pb2.DataPoint(label=place.label[:500], mark_box=mark.to_proto())
-    if place.box is not None:
-        point.label_box.CopyFrom(place.box.to_proto())
-    if place.number is not None:
-        point.x.CopyFrom(x_value(place, place.number, box.y_max))
-    reach = abs(fit.value(box.y_min) - fit.value(box.y_max)) if not fit.log else 0.0
-    tolerance = max(_PRINTED_WITHIN * reach, 0.02 * abs(measured))
-    best: tuple[float, int] | None = None
-    for index, (run, number, _) in enumerate(numbers):
-        aside, above = abs(run.box.center_x - place.x), abs(run.box.center_y - y)
-        if index in used or aside > max(0.5 * spacing, 1.2 * height) or above > _LABEL_REACH * height:
-            continue
-        if abs(number - measured) <= tolerance:
-            cost = abs(number - measured) / max(tolerance, 1e-12) + 0.3 * aside / height + 0.2 * above / height
-            if best is None or cost < best[0]:
-                best = (cost, index)
-    if best is not None:
-        used.add(best[1])
-        run, number, _ = numbers[best[1]]
-        point.y.CopyFrom(messages.printed(number, run.text, run.box, 0.96))
-        return point
-    pixel = abs(fit.value(y + 1) - fit.value(y - 1)) / 2
-    sigma = (0.6 + fit.residual_px) * pixel
-    confidence = float(np.clip(1.0 - np.exp(-0.5 * (0.05 * abs(measured) / max(sigma, 1e-12))), 0.05, 0.95))
-    point.y.CopyFrom(messages.measured(measured, mark, confidence, position=y, guessed=not fit.measures(y)))
-    return point
-
-
 def _message(
     page: Page,
     box: PixelBox,
@@ -276,7 +181,7 @@ def _message(
     x_axis: ValueAxis | None,
     y_axis: ValueAxis | None,
     fit: AxisFit,
-    numbers: Sequence[tuple[TextRun, float, str]],
+    numbers: Sequence[Printed],
     doubts: Doubts,
     taken: Sequence[PixelBox],
 ) -> figure_pb2.Figure:
