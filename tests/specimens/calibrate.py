@@ -41,6 +41,7 @@ _RIDGE = 0.5
 """Pulls weights to zero that few readings speak for."""
 _RIGHT, _STRICTEST = 0.97, 0.97
 """Of the values in figures that pass, how many shall be right; 0.95 is promised of pictures that nobody has seen."""
+_HIGH_ENOUGH = 0.9
 _MOST_OF_A_FIGURE = 20
 """Values that a figure may count for: they are often right or wrong together."""
 
@@ -172,11 +173,17 @@ def _figure_shares(found: Sequence[Row]) -> NDArray[np.float64]:
 
 
 def least_expected(found: Sequence[Row], weights: Mapping[str, float]) -> float:
-    """Return the lowest mean confidence from which figures without a doubt are right enough, as most should pass."""
-    for least in np.arange(0.7, 0.98, 0.01):
-        passed = _passed(found, weights, float(least))
-        if passed.any() and np.mean([row.is_right for row, one in zip(found, passed, strict=True) if one]) >= _RIGHT:
-            return round(float(least), 2)
+    """Return the mean confidence from which figures without a doubt are right enough, as most should pass.
+
+    The lowest such one, raised up to `_HIGH_ENOUGH` where no figure is lost by it: others may be less like these.
+    """
+    steps = [round(float(least), 2) for least in np.arange(0.7, 0.98, 0.01)]
+    passing = [_passed(found, weights, least) for least in steps]
+    right = np.array([row.is_right for row in found])
+    for index, passed in enumerate(passing):
+        if passed.any() and right[passed].mean() >= _RIGHT:
+            same = [step for step, other in zip(steps[index:], passing[index:], strict=True) if (other == passed).all()]
+            return max(steps[index], *(step for step in same if step <= _HIGH_ENOUGH), 0.0)
     return _STRICTEST
 
 
