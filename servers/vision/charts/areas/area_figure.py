@@ -8,7 +8,7 @@ import numpy as np
 
 from loupe.type.v1 import figure_pb2
 from servers.vision.charts import messages
-from servers.vision.charts.areas.areas import Area, are_stacked, find_areas, without_panel
+from servers.vision.charts.areas.areas import Area, are_stacked, find_areas, touching_share, without_panel
 from servers.vision.charts.axes.places import read_places, x_value
 from servers.vision.charts.axes.plot_area import choose_axes, find_plot_area
 from servers.vision.charts.axes.ticks import ValueAxis
@@ -115,8 +115,9 @@ def area_figure(
             part.name = value_title[:500]
     boxes = [plot.box, y_axis.box, *labels, *([title_box] if title_box else [])]
     figure = figure_pb2.Figure(
-        figure_id="f1", box=union(boxes).clipped(page.width, page.height).to_proto(), chart=chart, confidence=0.85
+        figure_id="f1", box=union(boxes).clipped(page.width, page.height).to_proto(), chart=chart
     )
+    figure.confidence = _confidence(areas, y_axis, plot.box, stacked, sum(bool(part.name) for part in series))
     doubts.apply(figure)
     return figure
 
@@ -141,10 +142,21 @@ def _names_beside(page: Page, areas: Sequence[Area], plot: PixelBox) -> dict[int
     return found if len(found) == len(areas) else {}
 
 
+def _confidence(areas: Sequence[Area], axis: ValueAxis, box: PixelBox, stacked: bool, named: int) -> float:
+    """Return how sure the structure is: areas that stand on zero and on each other, each with a name."""
+    touching = touching_share(areas) if stacked else 1.0
+    names = named / len(areas) if len(areas) > 1 else 1.0
+    return 0.4 + 0.2 * _on_foot(areas[0], axis, box) + 0.2 * touching + 0.17 * names
+
+
 def _stands_on_axis(area: Area, axis: ValueAxis, box: PixelBox) -> bool:
     """Tell whether the lowest area begins at zero or at the plot's foot in most columns."""
+    return _on_foot(area, axis, box) > 0.6
+
+
+def _on_foot(area: Area, axis: ValueAxis, box: PixelBox) -> float:
     foot = box.y_max if axis.fit.log else min(axis.fit.pixel(0.0), box.y_max)
-    return float((np.abs(area.bottom.y - foot) <= _FOOT_PX).mean()) > 0.6
+    return float((np.abs(area.bottom.y - foot) <= _FOOT_PX).mean())
 
 
 def _ordered(areas: Sequence[Area], legend: Sequence[LegendEntry]) -> list[Area]:

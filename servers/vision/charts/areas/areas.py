@@ -20,6 +20,7 @@ _LEAST_SHARE = 0.03  # of the plot's pixels
 _SLOPING = 0.15  # least share of columns in which the edge rises or falls: bars' tops are level
 # A gentle course changes seldom, by a pixel or two at a time; what steps from bar to bar mostly jumps.
 _GENTLY_SLOPING, _GENTLE_PX, _MOSTLY_GENTLE = 0.04, 2.0, 0.8
+_JUMP_PX, _LEVEL, _IN_JUMPS, _FEWEST_JUMPS = 12.0, 0.5, 0.7, 6
 _ON_TOP_PX = 4.0
 _STRAIGHT_PX = 1.5
 
@@ -86,7 +87,11 @@ def _from_foot(areas: Sequence[Area]) -> list[Area]:
 
 def _is_course(slope: NDArray[np.float64]) -> bool:
     """Tell whether an edge goes up and down as a line does, given by how much it moves from column to column."""
-    if float(((slope > 0) & (slope < 12)).mean()) >= _SLOPING:
+    jumps = slope >= _JUMP_PX
+    stepped = jumps.sum() >= _FEWEST_JUMPS and slope[jumps].sum() > _IN_JUMPS * slope.sum()
+    if stepped and float((slope == 0).mean()) > _LEVEL:
+        return False  # the tops of touching bars, their sides worn
+    if float(((slope > 0) & ~jumps).mean()) >= _SLOPING:
         return True
     gentle, moving = (slope > 0) & (slope <= _GENTLE_PX), slope > 0
     return float(gentle.mean()) >= _GENTLY_SLOPING and float(gentle.sum()) >= _MOSTLY_GENTLE * float(moving.sum())
@@ -94,6 +99,11 @@ def _is_course(slope: NDArray[np.float64]) -> bool:
 
 def are_stacked(areas: Sequence[Area]) -> bool:
     """Tell whether each area stands on the one below in most columns."""
+    return len(areas) > 1 and touching_share(areas) > 0.6
+
+
+def touching_share(areas: Sequence[Area]) -> float:
+    """Return the share of columns, 0 to 1, in which areas stand on the one below, the median of pairs; 1 for one."""
     touching = []
     for lower, upper in itertools.pairwise(areas):
         begin, end = max(lower.top.x0, upper.bottom.x0), min(lower.top.x1, upper.bottom.x1)
@@ -102,7 +112,7 @@ def are_stacked(areas: Sequence[Area]) -> bool:
             - upper.bottom.y[begin - upper.bottom.x0 : end - upper.bottom.x0]
         )
         touching.append(float((gap <= _ON_TOP_PX).mean()))
-    return bool(touching) and float(np.median(touching)) > 0.6
+    return float(np.median(touching)) if touching else 1.0
 
 
 def _edges(

@@ -100,10 +100,20 @@ def _figure(
     )
     around = [body, axis.box, *taken, *([title_box] if title_box else [])]
     figure = figure_pb2.Figure(
-        figure_id="f1", box=union(around).clipped(page.width, page.height).to_proto(), chart=chart, confidence=0.85
+        figure_id="f1", box=union(around).clipped(page.width, page.height).to_proto(), chart=chart
     )
+    figure.confidence = _structure(boxes, labels)
     doubts.apply(figure)
     return figure
+
+
+def _structure(boxes: Sequence[Box], labels: Sequence[CategoryLabel]) -> float:
+    """Return how sure the structure is: boxes with whiskers at both ends and names, of which there are several."""
+    whiskers = sum((box.low_whisker != box.low_quartile) + (box.high_whisker != box.high_quartile) for box in boxes) / (
+        2 * len(boxes)
+    )
+    named = sum(bool(label.text) for label in labels) / len(boxes)
+    return 0.3 + 0.3 * whiskers + 0.27 * named + 0.1 * min(1.0, len(boxes) / 2)
 
 
 def _labels(
