@@ -51,7 +51,9 @@ def test_what_jpeg_makes_of_a_lines_edges_is_no_line_of_its_own():
     cv2.polylines(rgb, [WAY], False, RED, 3, cv2.LINE_AA)
     done, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 60])
     assert done
-    page = prepare(np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]), [])
+    worn = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert worn is not None
+    page = prepare(np.ascontiguousarray(worn[..., ::-1]), [])
     thin = find_thin(page, find_palette(page), _whole(page), words=np.zeros((220, 400), dtype=bool))
     assert thin is not None
     assert len(line_colors(thin)) == 1
