@@ -26,7 +26,8 @@ class Settings(ServerSettings):
     """How programs are confined: namespaces, runsc (gVisor), or auto for namespaces where they hold, else runsc."""
 
     warm_sandboxes: int = Field(default=2, ge=0, le=64)
-    """Sandboxes that wait ready for a program; each costs about 10 MiB. 0 makes each when it is wanted."""
+    """Sandboxes that wait ready for a program; each costs about 10 MiB, with gVisor 115 to 155. 0 makes each when it is
+    wanted."""
 
     policy_file: Path | None = None
     """Limits and policy in place of the shipped sandbox/policy.json."""
