@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from servers.kit.postgres import Schema
+from tests.object_store import ObjectStore
 from tests.postgres import PostgresServer, schema
 
 # The same examples in every run: what fails in CI fails at home. `HYPOTHESIS_PROFILE=searching` looks for new ones,
@@ -49,3 +50,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | Schema:
         return tmp_path / "records.sqlite"
     server: PostgresServer = request.getfixturevalue("postgres")
     return schema(server.new_database(), "records")
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """An S3 server that runs. A test that stops it starts it again."""
+    server = ObjectStore()
+    server.start()
+    yield server
+    server.stop()

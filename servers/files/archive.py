@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 
 from loupe.files.v1.files_pb2 import StoredFile
 from servers.files.catalog import Catalog, NewFile
 from servers.files.media import HEAD_BYTES, identify_artifact, identify_image
-from servers.files.stores.base import BlobStore
-from servers.kit.errors import EmptyFile, RequestIdReused, TooLarge
+from servers.files.stores.base import BlobStore, PendingBlob
+from servers.kit.errors import EmptyFile, StorageUnavailable, TooLarge
+
+log = logging.getLogger(__name__)
+
+CLAIM_S = 1200.0
+"""How long the blob of an upload is safe without a file; half of it is the longest time its bytes may take to store."""
+ERASE_BATCH = 200
 
 
 class Archive:
@@ -21,8 +29,6 @@ class Archive:
         self._catalog = catalog
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
-        # Between a blob's last use going and its next one coming, one of the two must wait for the other.
-        self._in_step = asyncio.Lock()
 
     async def take(
         self, chunks: AsyncIterator[bytes], *, owner: str, request_id: str, file_name: str, images_only: bool
@@ -47,20 +53,44 @@ class Archive:
                 raise EmptyFile("the file has no bytes")
             identify = identify_image if images_only else identify_artifact
             media = await asyncio.to_thread(identify, await pending.head(HEAD_BYTES), max_pixels=self._max_pixels)
-            sha256 = digest.hexdigest()
-            async with self._in_step:
-                # Bytes first: a blob without a record wastes space, a record without its blob is a lie.
-                await pending.commit(sha256)
-                try:
-                    return await self._catalog.add(NewFile(owner, request_id, file_name, sha256, size, media))
-                except RequestIdReused:
-                    if not await self._catalog.uses(sha256):
-                        await self._store.delete(sha256)
-                    raise
+            new = NewFile(owner, request_id, file_name, digest.hexdigest(), size, media)
+            return await self._catalog.known(new) or await self._keep(pending, new)
 
     async def forget(self, owner: str, file_id: str) -> None:
         """Remove an owner's file, and its bytes when no other file has them. Raises NotFound."""
-        async with self._in_step:
-            unused = await self._catalog.remove(owner, file_id)
-            if unused is not None:
-                await self._store.delete(unused)
+        await self._discard(await self._catalog.remove(owner, file_id))
+
+    async def erase(self, owner: str) -> None:
+        """Remove an owner's files, and their bytes where no other owner has them. What was removed stays on record.
+
+        Safe to repeat: what an earlier call left undone is done.
+        """
+        while digests := await self._catalog.erase_some(owner, limit=ERASE_BATCH):
+            for sha256 in dict.fromkeys(digests):
+                await self._discard(sha256)
+
+    async def _keep(self, pending: PendingBlob, new: NewFile) -> StoredFile:
+        # The claim holds the blob from before its bytes are there until the file does; who crashes lets it expire.
+        claim_id = await self._catalog.claim(new.sha256, new.size_bytes, for_s=CLAIM_S)
+        stored = None
+        try:
+            async with asyncio.timeout(CLAIM_S / 2):
+                await pending.commit(new.sha256)
+                stored = await self._catalog.add(new, claim_id)
+        except TimeoutError as error:
+            raise StorageUnavailable(f"the file was not stored within {CLAIM_S / 2:.0f} s") from error
+        finally:
+            if stored is None:
+                with contextlib.suppress(StorageUnavailable):
+                    await self._catalog.release(claim_id)
+                await self._discard(new.sha256)
+        return stored
+
+    async def _discard(self, sha256: str) -> None:
+        """Remove a blob's bytes if it has no use any more; where that fails, the sweep does it later."""
+        try:
+            async with self._catalog.unused(sha256) as is_unused:
+                if is_unused:
+                    await self._store.delete(sha256)
+        except StorageUnavailable as error:
+            log.warning("a blob waits for the sweep", extra={"sha256": sha256, "reason": error.message})

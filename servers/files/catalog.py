@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import delete, func, insert, select, tuple_
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import delete, exists, func, insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loupe.files.v1.files_pb2 import StoredFile
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.files.media import Media
-from servers.files.tables import BLOBS, FILES
-from servers.kit.database import transaction
+from servers.files.tables import BLOBS, CLAIMS, ERASED, FILES
+from servers.kit.database import insert_into, transaction
 from servers.kit.errors import NotFound, RequestIdReused
 from servers.kit.ids import new_id
 from servers.kit.pages import read_token, write_token
@@ -33,43 +35,75 @@ class NewFile:
     media: Media
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The proof that a file was removed for good."""
+
+    file_id: str
+    sha256: str
+    size_bytes: int
+    erase_time: datetime
+
+    is_kept: bool
+    """Whether the bytes are still there: another owner has the same content, or the store was away."""
+
+
 class Catalog:
     """The records of one files server."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def add(self, new: NewFile) -> StoredFile:
-        """Record a file, or return the one that the same request made before.
+    async def known(self, new: NewFile) -> StoredFile | None:
+        """Return the file that the same request made before, if it did.
+
+        Raises:
+          RequestIdReused: the same request id came with another content.
+        """
+        async with transaction(self._engine) as connection:
+            return await _known(connection, new)
+
+    async def claim(self, sha256: str, size_bytes: int, *, for_s: float) -> str:
+        """Keep a blob from being removed for a while, whoever uses it, and return the claim's id."""
+        claim_id = new_id("claim")
+        async with transaction(self._engine) as connection:
+            # An update of what is there already waits for who removes it just now, and then makes it anew.
+            blob = insert_into(connection, BLOBS).values(sha256=sha256, size_bytes=size_bytes)
+            await connection.execute(
+                blob.on_conflict_do_update(index_elements=["sha256"], set_={"size_bytes": size_bytes})
+            )
+            until = _now() + timedelta(seconds=for_s)
+            await connection.execute(insert(CLAIMS).values(claim_id=claim_id, sha256=sha256, expire_time=until))
+        return claim_id
+
+    async def release(self, claim_id: str) -> None:
+        """Give up a claim."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(delete(CLAIMS).where(CLAIMS.c.claim_id == claim_id))
+
+    async def add(self, new: NewFile, claim_id: str) -> StoredFile:
+        """Record a file in place of the claim on its blob, or return the one that the same request made before.
 
         Raises:
           RequestIdReused: the same request id came with another content.
         """
         file_id = new_id("file")
         async with transaction(self._engine) as connection:
-            if new.request_id:
-                known = await _one(connection, FILES.c.owner == new.owner, FILES.c.request_id == new.request_id)
-                if known is not None:
-                    if known.ref.sha256 != new.sha256:
-                        raise RequestIdReused(f"request_id {new.request_id!r} was used for another content")
-                    return known
-            blob = insert_or_ignore(BLOBS).values(sha256=new.sha256, size_bytes=new.size_bytes)
-            await connection.execute(blob.on_conflict_do_nothing())
-            await connection.execute(
-                insert(FILES).values(
-                    file_id=file_id,
-                    owner=new.owner,
-                    request_id=new.request_id or file_id,
-                    sha256=new.sha256,
-                    file_name=new.file_name,
-                    media_type=new.media.media_type,
-                    width_px=new.media.width_px,
-                    height_px=new.media.height_px,
-                    create_time=datetime.now(UTC).replace(tzinfo=None),
-                )
-            )
-            stored = await _one(connection, FILES.c.file_id == file_id)
-        assert stored is not None  # inserted above, in the same transaction
+            values = {
+                "file_id": file_id,
+                "owner": new.owner,
+                "request_id": new.request_id or file_id,
+                "sha256": new.sha256,
+                "file_name": new.file_name,
+                "media_type": new.media.media_type,
+                "width_px": new.media.width_px,
+                "height_px": new.media.height_px,
+                "create_time": _now(),
+            }
+            await connection.execute(insert_into(connection, FILES).values(values).on_conflict_do_nothing())
+            await connection.execute(delete(CLAIMS).where(CLAIMS.c.claim_id == claim_id))
+            stored = await _one(connection, FILES.c.file_id == file_id) or await _known(connection, new)
+        assert stored is not None  # inserted above, or in the way of that
         return stored
 
     async def get(self, owner: str, file_id: str) -> StoredFile:
@@ -79,11 +113,6 @@ class Catalog:
         if found is None:
             raise NotFound(f"there is no file {file_id}")
         return found
-
-    async def uses(self, sha256: str) -> bool:
-        """Return whether any file has a blob's content."""
-        async with transaction(self._engine) as connection:
-            return bool(await connection.scalar(select(func.count()).where(FILES.c.sha256 == sha256)))
 
     async def page(self, owner: str, size: int, token: str) -> tuple[list[StoredFile], str]:
         """Return up to `size` files, newest first, and the token of the next page, empty at the end."""
@@ -96,22 +125,102 @@ class Catalog:
         more = rows[size - 1] if len(rows) > size else None
         return [_stored(row) for row in rows[:size]], write_token(more.create_time, more.file_id) if more else ""
 
-    async def remove(self, owner: str, file_id: str) -> str | None:
-        """Forget an owner's file; return the digest of a blob that nobody uses any more. Raises NotFound."""
+    async def remove(self, owner: str, file_id: str) -> str:
+        """Forget an owner's file and return the digest of its blob. Raises NotFound."""
+        where = (FILES.c.owner == owner, FILES.c.file_id == file_id)
         async with transaction(self._engine) as connection:
-            found = await _one(connection, FILES.c.owner == owner, FILES.c.file_id == file_id)
-            if found is None:
+            sha256 = await connection.scalar(select(FILES.c.sha256).where(*where).with_for_update())
+            if sha256 is None:
                 raise NotFound(f"there is no file {file_id}")
-            sha256 = found.ref.sha256
-            await connection.execute(delete(FILES).where(FILES.c.file_id == file_id))
+            await connection.execute(delete(FILES).where(*where))
+        return str(sha256)
+
+    async def erase_some(self, owner: str, limit: int) -> list[str]:
+        """Forget up to `limit` files of an owner, leave a proof of each, and return the digests of their blobs."""
+        query = _FILE_ROWS.where(FILES.c.owner == owner).order_by(FILES.c.file_id).limit(limit)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query.with_for_update(of=FILES))).all()
+            if rows:
+                proofs = [
+                    {
+                        "file_id": row.file_id,
+                        "owner_sha256": _digest(owner),
+                        "sha256": row.sha256,
+                        "size_bytes": row.size_bytes,
+                        "erase_time": _now(),
+                    }
+                    for row in rows
+                ]
+                await connection.execute(insert(ERASED), proofs)
+                await connection.execute(delete(FILES).where(FILES.c.file_id.in_([row.file_id for row in rows])))
+        return [row.sha256 for row in rows]
+
+    async def erased(self, owner: str, after_file_id: str, limit: int) -> list[Erased]:
+        """Return the proofs of what was erased of an owner, ordered by file id."""
+        query = (
+            select(ERASED, BLOBS.c.sha256.is_not(None).label("is_kept"))
+            .outerjoin(BLOBS, BLOBS.c.sha256 == ERASED.c.sha256)
+            .where(ERASED.c.owner_sha256 == _digest(owner), ERASED.c.file_id > after_file_id)
+            .order_by(ERASED.c.file_id)
+            .limit(limit)
+        )
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return [Erased(row.file_id, row.sha256, row.size_bytes, row.erase_time, bool(row.is_kept)) for row in rows]
+
+    @asynccontextmanager
+    async def unused(self, sha256: str) -> AsyncIterator[bool]:
+        """Yield whether nobody has a use for a blob. If so its bytes may go within the block, and its row goes after.
+
+        Whoever wants the blob in the meantime waits, and then makes it anew.
+        """
+        async with transaction(self._engine) as connection:
+            # Also for bytes without a row, which nobody else then makes a row for.
+            blob = insert_into(connection, BLOBS).values(sha256=sha256, size_bytes=0)
+            await connection.execute(
+                blob.on_conflict_do_update(index_elements=["sha256"], set_={"size_bytes": BLOBS.c.size_bytes})
+            )
+            where = (CLAIMS.c.sha256 == sha256, CLAIMS.c.expire_time > _now())
             uses = await connection.scalar(select(func.count()).where(FILES.c.sha256 == sha256))
-            if uses:
-                return None
-            await connection.execute(delete(BLOBS).where(BLOBS.c.sha256 == sha256))
-        return sha256
+            claims = await connection.scalar(select(func.count()).where(*where))
+            is_unused = not uses and not claims
+            yield is_unused
+            if is_unused:
+                await connection.execute(delete(CLAIMS).where(CLAIMS.c.sha256 == sha256))
+                await connection.execute(delete(BLOBS).where(BLOBS.c.sha256 == sha256))
+
+    async def unused_blobs(self, limit: int) -> list[str]:
+        """Return digests of blobs that neither a file nor a living claim holds."""
+        files = exists().where(FILES.c.sha256 == BLOBS.c.sha256)
+        claims = exists().where(CLAIMS.c.sha256 == BLOBS.c.sha256, CLAIMS.c.expire_time > _now())
+        async with transaction(self._engine) as connection:
+            return list((await connection.scalars(select(BLOBS.c.sha256).where(~files, ~claims).limit(limit))).all())
+
+    async def without_row(self, digests: Sequence[str]) -> list[str]:
+        """Return those of some digests of which no blob is on record."""
+        async with transaction(self._engine) as connection:
+            known = set((await connection.scalars(select(BLOBS.c.sha256).where(BLOBS.c.sha256.in_(digests)))).all())
+        return [sha256 for sha256 in digests if sha256 not in known]
 
 
 _FILE_ROWS = select(FILES, BLOBS.c.size_bytes).join(BLOBS, BLOBS.c.sha256 == FILES.c.sha256)
+
+
+async def _known(connection: AsyncConnection, new: NewFile) -> StoredFile | None:
+    if not new.request_id:
+        return None
+    known = await _one(connection, FILES.c.owner == new.owner, FILES.c.request_id == new.request_id)
+    if known is not None and known.ref.sha256 != new.sha256:
+        raise RequestIdReused(f"request_id {new.request_id!r} was used for another content")
+    return known
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _digest(owner: str) -> str:
+    return hashlib.sha256(owner.encode()).hexdigest()
 
 
 async def _one(connection: Any, *where: Any) -> StoredFile | None:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 METADATA = MetaData()
+
+# 64 bits; of those, SQLite's integers have as many as they need.
+SIZE = BigInteger().with_variant(Integer, "sqlite")
 
 BLOBS = Table(
     "blobs",
     METADATA,
     Column("sha256", String(64), primary_key=True),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", SIZE, nullable=False),
 )
 
 FILES = Table(
@@ -29,4 +43,26 @@ FILES = Table(
     UniqueConstraint("owner", "request_id", name="uq_files_owner_request"),
     Index("ix_files_owner_create_time", "owner", "create_time", "file_id"),
     Index("ix_files_sha256", "sha256"),
+)
+
+# Uploads whose bytes are on their way into the store: until then, or until they expire, nobody removes the blob.
+CLAIMS = Table(
+    "claims",
+    METADATA,
+    Column("claim_id", String(32), primary_key=True),
+    Column("sha256", String(64), ForeignKey("blobs.sha256"), nullable=False),
+    Column("expire_time", DateTime, nullable=False),
+    Index("ix_claims_sha256", "sha256"),
+)
+
+# What was removed on an owner's behalf for good: the proof that it was, without a word of what it held.
+ERASED = Table(
+    "erased",
+    METADATA,
+    Column("file_id", String(32), primary_key=True),
+    Column("owner_sha256", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", SIZE, nullable=False),
+    Column("erase_time", DateTime, nullable=False),
+    Index("ix_erased_owner", "owner_sha256", "file_id"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 
@@ -31,3 +32,9 @@ class BlobStore(Protocol):
 
     async def delete(self, sha256: str) -> None:
         """Remove a blob; one that is not there is fine."""
+
+    def listing(self) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield every blob's digest and when it was stored (UTC)."""
+
+    async def address(self, sha256: str, *, media_type: str, valid_s: int) -> str:
+        """Return an address from which anyone may download a blob for a while; empty where there is none."""

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from io import RawIOBase
 from pathlib import Path
 
@@ -51,7 +52,30 @@ class LocalStore:
 
     async def delete(self, sha256: str) -> None:
         """Remove a blob; one that is not there is fine."""
-        await asyncio.to_thread(_path(self._folder, sha256).unlink, missing_ok=True)
+        try:
+            await asyncio.to_thread(self.path(sha256).unlink, missing_ok=True)
+        except OSError as error:
+            raise StorageUnavailable(f"the file store can't remove a blob: {error.strerror}") from error
+
+    async def listing(self) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield every blob's digest and when it was stored."""
+        for sha256, status in await asyncio.to_thread(self._found):
+            yield sha256, datetime.fromtimestamp(status.st_mtime, UTC)
+
+    async def address(self, sha256: str, *, media_type: str, valid_s: int) -> str:
+        """Return the empty string: only the files server itself gives these bytes out."""
+        return ""
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of every blob by its digest."""
+        return {sha256: status.st_size for sha256, status in self._found()}
+
+    def path(self, sha256: str) -> Path:
+        """Return where a blob is, or would be."""
+        return _path(self._folder, sha256)
+
+    def _found(self) -> list[tuple[str, os.stat_result]]:
+        return [(path.name, path.stat()) for path in self._folder.glob("??/*") if len(path.name) == 64]
 
 
 class PendingFile:
@@ -59,13 +83,15 @@ class PendingFile:
 
     def __init__(self, file: RawIOBase, path: Path, folder: Path) -> None:
         self._file = file
-        self._path = path
+        self.path = path
+        self.size_bytes = 0
         self._folder = folder
 
     async def append(self, data: bytes) -> None:
         """Add bytes."""
         try:
             await asyncio.to_thread(self._write, data)
+            self.size_bytes += len(data)
         except OSError as error:
             raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
 
@@ -94,7 +120,7 @@ class PendingFile:
             return
         os.fsync(self._file.fileno())
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        self._path.rename(target)
+        self.path.rename(target)
         # The name is durable only once its folder is.
         folder = os.open(target.parent, os.O_RDONLY)
         try:

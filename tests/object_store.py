@@ -1,0 +1,58 @@
+"""A real S3 server for tests, in this process; what it keeps outlives its stops."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+
+from minio import Minio
+from moto.server import ThreadedMotoServer
+from pydantic import SecretStr
+
+from servers.files.stores.settings import BucketSettings
+
+
+class ObjectStore:
+    """moto's S3 on a loopback port."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs each request
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._server: ThreadedMotoServer | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it answers."""
+        return self._server is not None
+
+    def settings(self, bucket: str) -> BucketSettings:
+        """How to reach a bucket of it."""
+        return BucketSettings(self.endpoint, bucket, SecretStr("tester"), SecretStr("of-the-tests"))
+
+    def client(self) -> Minio:
+        """A client of one's own."""
+        host = self.endpoint.removeprefix("http://")
+        return Minio(endpoint=host, access_key="tester", secret_key="of-the-tests", secure=False, region="us-east-1")
+
+    def overwrite(self, bucket: str, key: str, content: bytes) -> None:
+        """Put other bytes in an object's place."""
+        self.client().put_object(bucket_name=bucket, object_name=key, data=io.BytesIO(content), length=len(content))
+
+    def start(self) -> None:
+        """Answer."""
+        self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self._server.start()
+
+    def stop(self) -> None:
+        """Answer no more; connections are refused."""
+        assert self._server is not None
+        self._server.stop()
+        self._server = None
