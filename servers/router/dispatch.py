@@ -161,7 +161,7 @@ async def _ask(
         return None
     stack = AsyncExitStack()
     try:
-        await stack.enter_async_context(at.places.one())
+        await stack.enter_async_context(at.places)
         ask.was_sent = True
         value = await open_(target, stack)
     except ProviderFailure as failure:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from servers.router import failures
 from servers.router.failures import ProviderFailure
 
 
 class Places:
-    """The places of one provider. Who finds the queue full is refused at once and not kept in memory."""
+    """The places of one provider: each `async with` holds one.
+
+    Who finds the queue full is refused at once and not kept in memory.
+    """
 
     def __init__(self, count: int, queue_size: int) -> None:
         self._count = count
@@ -20,9 +21,8 @@ class Places:
         self._waiting = 0
         self._taken = 0
 
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Hold a place while the block runs. Raises ProviderFailure (CLOSED) where the queue is full."""
+    async def __aenter__(self) -> None:
+        """Take a place. Raises ProviderFailure (CLOSED) where the queue is full."""
         if self._taken >= self._count and self._waiting >= self._queue_size:
             message = f"{self._taken} calls are in work, {self._waiting} wait, and the queue takes no more"
             raise ProviderFailure(failures.CLOSED, message, retry_after_s=1.0)
@@ -32,8 +32,8 @@ class Places:
         finally:
             self._waiting -= 1
         self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
-            self._semaphore.release()
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Give the place back."""
+        self._taken -= 1
+        self._semaphore.release()

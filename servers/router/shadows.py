@@ -60,7 +60,7 @@ class Shadows:
         ask = Ask(Target(model))
         try:
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(at.places.one())
+                await stack.enter_async_context(at.places)
                 fitted = await fitted_to(ask.target, prepared.request)
                 made = await at.provider.complete(fitted.request, model.section)
             ask.end()

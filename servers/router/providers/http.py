@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
 import orjson
@@ -39,10 +38,13 @@ class Address:
     async def post(self, path: str, body: bytes) -> tuple[bytes, Mapping[str, str]]:
         """Return body and headers of a 200 answer. Raises ProviderFailure."""
         try:
-            async with asyncio.timeout(self._answer_timeout_s), self._open(path, body) as response:
+            async with asyncio.timeout(self._answer_timeout_s), await self._send(path, body) as response:
+                await _refuse_unless_ok(response)
                 return await _whole(response, MAX_ANSWER_BYTES), response.headers
         except TimeoutError as error:
             raise ProviderFailure(failures.TIMEOUT, f"no answer within {self._answer_timeout_s:g} s") from error
+        except aiohttp.ClientError as error:
+            raise _failure_of(error) from error
 
     async def events(self, path: str, body: bytes) -> AsyncGenerator[ServerSentEvent, None]:
         """Yield the events of a 200 answer until it ends. Raises ProviderFailure.
@@ -54,10 +56,11 @@ class Address:
         until = loop.time() + self._answer_timeout_s
         has_begun = False
         try:
-            async with self._open(path, body, until) as response:
-                if "text/event-stream" not in response.headers.get("content-type", ""):
-                    whole = await _whole(response, MAX_REFUSAL_BYTES, until)
-                    raise _no_stream(response, whole)
+            async with asyncio.timeout_at(until):
+                response = await self._send(path, body)
+            async with response:
+                async with asyncio.timeout_at(until):
+                    await _refuse_unless_stream(response)
                 while True:
                     async with asyncio.timeout_at(until):
                         piece = await response.content.readany()
@@ -73,53 +76,58 @@ class Address:
             raise ProviderFailure(failures.TIMEOUT, f"no event within {self._answer_timeout_s:g} s") from error
         except EventTooLarge as error:
             raise ProviderFailure(failures.MALFORMED, str(error)) from error
+        except aiohttp.ClientError as error:
+            raise _failure_of(error) from error
 
-    @asynccontextmanager
-    async def _open(self, path: str, body: bytes, until: float | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Yield a response of status 200; whatever HTTP and sockets raise becomes a ProviderFailure."""
+    async def _send(self, path: str, body: bytes) -> aiohttp.ClientResponse:
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(self._base + path)
-        try:
-            async with asyncio.timeout_at(until):
-                response = await self._session.post(url, data=body, headers=self._headers, allow_redirects=False)
-            async with response:
-                if response.status != 200:
-                    async with asyncio.timeout_at(until):
-                        refusal = await response.content.read(MAX_REFUSAL_BYTES)
-                    raise failures.of_response(response.status, response.headers, refusal)
-                yield response
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise ProviderFailure(failures.UNREACHABLE, "no connection") from error
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            raise ProviderFailure(failures.UNREACHABLE, "the connection was closed before an answer") from error
-        except aiohttp.ClientPayloadError as error:
-            raise ProviderFailure(failures.MALFORMED, "the answer was cut off") from error
-        except aiohttp.ClientError as error:
-            raise ProviderFailure(failures.MALFORMED, "the answer is no HTTP") from error
+        return await self._session.post(url, data=body, headers=self._headers, allow_redirects=False)
 
 
-async def _whole(response: aiohttp.ClientResponse, max_bytes: int, until: float | None = None) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    async with asyncio.timeout_at(until):
-        while piece := await response.content.readany():
-            size += len(piece)
-            if size > max_bytes:
-                raise ProviderFailure(failures.MALFORMED, f"the answer has over {max_bytes} bytes")
-            pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+def _failure_of(error: aiohttp.ClientError) -> ProviderFailure:
+    """Return what a broken connection or broken HTTP stands for."""
+    match error:
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return ProviderFailure(failures.UNREACHABLE, "no connection")
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
+            return ProviderFailure(failures.UNREACHABLE, "the connection was closed before an answer")
+        case aiohttp.ClientPayloadError():
+            return ProviderFailure(failures.MALFORMED, "the answer was cut off")
+    return ProviderFailure(failures.MALFORMED, "the answer is no HTTP")
 
 
-def _no_stream(response: aiohttp.ClientResponse, body: bytes) -> ProviderFailure:
+async def _refuse_unless_ok(response: aiohttp.ClientResponse) -> None:
+    if response.status != 200:
+        refusal = await response.content.read(MAX_REFUSAL_BYTES)
+        raise failures.of_response(response.status, response.headers, refusal)
+
+
+async def _refuse_unless_stream(response: aiohttp.ClientResponse) -> None:
+    """Raise the failure that a whole answer in place of a stream stands for."""
+    await _refuse_unless_ok(response)
+    media_type = response.headers.get("content-type", "of no type")
+    if "text/event-stream" in media_type:
+        return
     try:
-        error = orjson.loads(body).get("error")
+        error = orjson.loads(await _whole(response, MAX_REFUSAL_BYTES)).get("error")
     except (orjson.JSONDecodeError, AttributeError):
         error = None
     if error:
-        return failures.of_error_object(error)
-    what = response.headers.get("content-type", "of no type")[:40]
-    return ProviderFailure(failures.MALFORMED, f"the answer is no event stream but {what}")
+        raise failures.of_error_object(error)
+    raise ProviderFailure(failures.MALFORMED, f"the answer is no event stream but {media_type[:40]}")
+
+
+async def _whole(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await response.content.readany():
+        size += len(piece)
+        if size > max_bytes:
+            raise ProviderFailure(failures.MALFORMED, f"the answer has over {max_bytes} bytes")
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def open_session(section: ProviderSection, *, local_only: bool) -> aiohttp.ClientSession:
