@@ -46,6 +46,12 @@ class ObjectStore:
         """Put other bytes in an object's place."""
         self.client().put_object(bucket_name=bucket, object_name=key, data=io.BytesIO(content), length=len(content))
 
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Return everything in a bucket by its key, as a copy of it holds."""
+        client = self.client()
+        keys = [str(found.object_name) for found in client.list_objects(bucket_name=bucket, recursive=True)]
+        return {key: client.get_object(bucket_name=bucket, object_name=key).read() for key in keys}
+
     def start(self) -> None:
         """Answer."""
         self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
