@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import delete, exists, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from loupe.files.v1.files_pb2 import StoredFile
+from loupe.files.v1.files_pb2 import ErasedFile, StoredFile
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.files.media import Media
 from servers.files.tables import BLOBS, CLAIMS, ERASED, FILES
@@ -33,19 +33,6 @@ class NewFile:
     sha256: str
     size_bytes: int
     media: Media
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """The proof that a file was removed for good."""
-
-    file_id: str
-    sha256: str
-    size_bytes: int
-    erase_time: datetime
-
-    is_kept: bool
-    """Whether the bytes are still there: another owner has the same content, or the store was away."""
 
 
 class Catalog:
@@ -155,7 +142,7 @@ class Catalog:
                 await connection.execute(delete(FILES).where(FILES.c.file_id.in_([row.file_id for row in rows])))
         return [row.sha256 for row in rows]
 
-    async def erased(self, owner: str, after_file_id: str, limit: int) -> list[Erased]:
+    async def erased(self, owner: str, after_file_id: str, limit: int) -> list[ErasedFile]:
         """Return the proofs of what was erased of an owner, ordered by file id."""
         query = (
             select(ERASED, BLOBS.c.sha256.is_not(None).label("is_kept"))
@@ -166,7 +153,16 @@ class Catalog:
         )
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
-        return [Erased(row.file_id, row.sha256, row.size_bytes, row.erase_time, bool(row.is_kept)) for row in rows]
+        return [
+            ErasedFile(
+                file_id=row.file_id,
+                sha256=row.sha256,
+                size_bytes=row.size_bytes,
+                erase_time=_timestamp(row.erase_time),
+                is_kept=row.is_kept,
+            )
+            for row in rows
+        ]
 
     @asynccontextmanager
     async def unused(self, sha256: str) -> AsyncIterator[bool]:
@@ -229,12 +225,16 @@ async def _one(connection: Any, *where: Any) -> StoredFile | None:
 
 
 def _stored(row: Any) -> StoredFile:
-    created = Timestamp()
-    created.FromDatetime(row.create_time)
     return StoredFile(
         ref=FileRef(file_id=row.file_id, sha256=row.sha256, size_bytes=row.size_bytes, media_type=row.media_type),
         file_name=row.file_name,
-        create_time=created,
+        create_time=_timestamp(row.create_time),
         width_px=row.width_px,
         height_px=row.height_px,
     )
+
+
+def _timestamp(value: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(value)
+    return stamp

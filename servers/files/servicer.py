@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -12,6 +13,12 @@ from loupe.files.v1.files_pb2 import (
     DeleteFileResponse,
     DownloadFileRequest,
     DownloadFileResponse,
+    ErasedFiles,
+    ErasedTotal,
+    EraseOwnerRequest,
+    EraseOwnerResponse,
+    GetDownloadAddressRequest,
+    GetDownloadAddressResponse,
     GetFileRequest,
     GetFileResponse,
     ListFilesRequest,
@@ -23,11 +30,13 @@ from loupe.files.v1.files_service_pb2_grpc import FilesServiceServicer
 from servers.files.archive import Archive
 from servers.files.catalog import Catalog
 from servers.files.stores.base import BlobStore
-from servers.kit.errors import BrokenStream
+from servers.kit.errors import BrokenStream, WrongState
 from servers.kit.files_client import CHUNK_BYTES
 from servers.kit.identity import caller
 
 DEFAULT_PAGE_SIZE = 50
+ADDRESS_S = 600
+PROOFS_PER_MESSAGE = 200
 
 
 class FilesServicer(FilesServiceServicer):
@@ -63,6 +72,30 @@ class FilesServicer(FilesServiceServicer):
         stored = await self._catalog.get(caller().subject, request.file_id)
         async for chunk in self._store.read(stored.ref.sha256, CHUNK_BYTES):
             yield DownloadFileResponse(content=HttpBody(content_type=stored.ref.media_type, data=chunk))
+
+    async def GetDownloadAddress(self, request: GetDownloadAddressRequest, context: Any) -> GetDownloadAddressResponse:
+        """Return where the object store itself gives a file out."""
+        stored = await self._catalog.get(caller().subject, request.file_id)
+        response = GetDownloadAddressResponse()
+        response.expire_time.FromDatetime(datetime.now(UTC) + timedelta(seconds=ADDRESS_S))
+        response.address = await self._store.address(
+            stored.ref.sha256, media_type=stored.ref.media_type, valid_s=ADDRESS_S
+        )
+        if not response.address:
+            raise WrongState("the bytes are on this server's disk: use DownloadFile")
+        return response
+
+    async def EraseOwner(self, request: EraseOwnerRequest, context: Any) -> AsyncIterator[EraseOwnerResponse]:
+        """Remove an owner's files and stream the proofs."""
+        await self._archive.erase(request.owner)
+        total = ErasedTotal()
+        last = ""
+        while proofs := await self._catalog.erased(request.owner, last, PROOFS_PER_MESSAGE):
+            yield EraseOwnerResponse(files=ErasedFiles(files=proofs))
+            total.file_count += len(proofs)
+            total.kept_count += sum(proof.is_kept for proof in proofs)
+            last = proofs[-1].file_id
+        yield EraseOwnerResponse(total=total)
 
     async def GetFile(self, request: GetFileRequest, context: Any) -> GetFileResponse:
         """Return what is known of a file."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from loupe.files.v1 import files_pb2
@@ -118,3 +119,36 @@ async def test_a_store_that_is_away_at_the_start_refuses_no_upload(home, postgre
         object_store.start()
     async with running("files", home, environment) as up, up.channel() as channel:
         assert await download(FilesServiceStub(channel), ref.file_id) == png()
+
+
+async def test_an_address_at_the_object_store_gives_the_bytes_without_a_key(home, postgres, object_store):
+    environment = shared(postgres, postgres.new_database(), object_store, "addresses")
+    async with running("files", home, environment) as up, up.channel() as channel, httpx.AsyncClient() as client:
+        stub = FilesServiceStub(channel)
+        ref = await upload(stub, png())
+        answer = await stub.GetDownloadAddress(files_pb2.GetDownloadAddressRequest(file_id=ref.file_id))
+        got = await client.get(answer.address)
+    assert (got.content, got.headers["content-type"]) == (png(), "image/png")
+
+
+async def test_an_owner_is_erased_with_a_proof_whose_bytes_lie_in_no_bucket(home, postgres, object_store):
+    environment = shared(postgres, postgres.new_database(), object_store, "erasing")
+    async with running("files", home, environment) as up, up.channel() as channel:
+        stub = FilesServiceStub(channel)
+        refs = [await upload(stub, png(10 + index)) for index in range(3)]
+        for _ in range(2):  # again: the same proof
+            call = stub.EraseOwner(files_pb2.EraseOwnerRequest(owner="local"))
+            told = [message async for message in call]
+            assert {file.sha256 for file in told[0].files.files} == {ref.sha256 for ref in refs}
+            assert told[-1].total == files_pb2.ErasedTotal(file_count=3)
+        assert (await stub.ListFiles(files_pb2.ListFilesRequest())).files == []
+    assert object_store.objects("erasing") == {}
+
+
+async def test_bytes_on_the_servers_own_disk_have_no_address(home):
+    async with running("files", home) as up, up.channel() as channel:
+        stub = FilesServiceStub(channel)
+        ref = await upload(stub, png())
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetDownloadAddress(files_pb2.GetDownloadAddressRequest(file_id=ref.file_id))
+    assert reason_of(caught.value) == "WRONG_STATE"
