@@ -47,6 +47,9 @@ async def test_json_is_snake_case_with_zeros_and_enum_names(rest: httpx.AsyncCli
             "spec": {
                 "question": "why?",
                 "inputs": [{"file_id": "file_1", "sha256": "", "size_bytes": 0, "media_type": ""}],
+                "may_ask": False,
+                "consents": [],
+                "webhook_url": "",
             },
             "attempt": 0,
             "last_sequence": 0,
