@@ -22,6 +22,7 @@ from gateway.envoy.process import running as gateway_running
 from tests.bench.table import Row
 from tests.running import running
 
+ROOT = Path(__file__).parents[2]
 CONNECTIONS = (1, 16, 64)
 SECONDS = 4.0
 WARM_S = 2.0
@@ -197,9 +198,11 @@ async def _litellm(folder: Path, model_port: int) -> AsyncIterator[Subject]:
 async def _environment(folder: Path, packages: tuple[str, ...]) -> Path:
     """Return the Python of a fresh environment with these packages."""
     python = folder / "bin" / "python"
+    # pip gives up on LiteLLM's requirements where uv finds a set of versions.
+    uv = str(ROOT / ".build" / "uv" / "bin" / "uv")
     for command in (
-        (sys.executable, "-m", "venv", str(folder)),
-        (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages),
+        (uv, "venv", "--quiet", "--python", sys.executable, str(folder)),
+        (uv, "pip", "install", "--quiet", "--python", str(python), *packages),
     ):
         process = await asyncio.create_subprocess_exec(*command)
         if await process.wait():
