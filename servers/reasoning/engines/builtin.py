@@ -8,7 +8,7 @@ from loupe.reasoning.v1 import reasoning_pb2 as pb
 from loupe.type.v1.engine_pb2 import Engine
 from servers.reasoning.planner import next_step
 
-REVISION = "2"
+REVISION = "3"
 
 
 class BuiltinReasoningEngine:
