@@ -43,7 +43,7 @@ async def test_the_first_action_reads_the_image(stub):
     reply = await stub.DecideNextAction(pb.DecideNextActionRequest(goal=pb.Goal(inputs=[IMAGE])))
     assert reply.action.read_figures.file == IMAGE
     assert reply.thought == "Read the charts and tables of the image."
-    assert (reply.engine.name, reply.engine.revision) == ("builtin", "2")
+    assert (reply.engine.name, reply.engine.revision) == ("builtin", "3")
 
 
 async def test_a_question_becomes_a_typed_analysis(stub):
