@@ -218,6 +218,12 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
         done = sandbox_pb2.RunResult(outcome=sandbox_pb2.OUTCOME_COMPLETED, runner="scripted", runtime_digest="d")
         yield sandbox_pb2.RunCodeResponse(result=done)
 
+    async def OpenSession(self, request: Any, context: Any) -> sandbox_pb2.OpenSessionResponse:
+        raise NotImplementedError
+
+    async def CloseSession(self, request: Any, context: Any) -> sandbox_pb2.CloseSessionResponse:
+        raise NotImplementedError
+
     async def GetCapabilities(self, request: Any, context: Any) -> sandbox_pb2.GetCapabilitiesResponse:
         memory = sandbox_pb2.EnforcedLimit(
             kind=sandbox_pb2.LIMIT_KIND_MEMORY, default_value=2048, unit="MiB", enforced_by="the script"

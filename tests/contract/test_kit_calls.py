@@ -73,6 +73,12 @@ class Told(FilesServiceServicer):
     async def DeleteFile(self, request: Any, context: Any) -> files_pb2.DeleteFileResponse:
         raise NotImplementedError
 
+    async def GetDownloadAddress(self, request: Any, context: Any) -> files_pb2.GetDownloadAddressResponse:
+        raise NotImplementedError
+
+    def EraseOwner(self, request: Any, context: Any) -> AsyncIterator[files_pb2.EraseOwnerResponse]:
+        raise NotImplementedError
+
 
 @pytest.fixture
 async def served(home: Path) -> AsyncIterator[tuple[Told, Any, str]]:
