@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from loupe.codegen.v1 import codegen_pb2, codegen_service_pb2_grpc
 from loupe.critic.v1 import critic_pb2, critic_service_pb2_grpc
 from loupe.reasoning.v1 import analysis_pb2, reasoning_pb2, reasoning_service_pb2_grpc
-from loupe.sandbox.v1 import sandbox_pb2, sandbox_service_pb2_grpc
+from loupe.sandbox.v1 import sandbox_pb2, sandbox_service_pb2_grpc, session_pb2
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus, AnswerValue
 from loupe.type.v1.engine_pb2 import Engine
 from loupe.type.v1.figure_pb2 import Chart, ChartType, DataPoint, Fidelity, Figure, Origin, Series, Value
@@ -218,10 +218,10 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
         done = sandbox_pb2.RunResult(outcome=sandbox_pb2.OUTCOME_COMPLETED, runner="scripted", runtime_digest="d")
         yield sandbox_pb2.RunCodeResponse(result=done)
 
-    async def OpenSession(self, request: Any, context: Any) -> sandbox_pb2.OpenSessionResponse:
+    async def OpenSession(self, request: Any, context: Any) -> session_pb2.OpenSessionResponse:
         raise NotImplementedError
 
-    async def CloseSession(self, request: Any, context: Any) -> sandbox_pb2.CloseSessionResponse:
+    async def CloseSession(self, request: Any, context: Any) -> session_pb2.CloseSessionResponse:
         raise NotImplementedError
 
     async def GetCapabilities(self, request: Any, context: Any) -> sandbox_pb2.GetCapabilitiesResponse:
