@@ -63,8 +63,13 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """
     outage: Condition = engine.get_execution_options()[_OUTAGE]
     is_remote = engine.dialect.name == "postgresql"
+    limit_s = POSTGRES_TRANSACTION_S if is_remote else None
     try:
-        async with asyncio.timeout(POSTGRES_TRANSACTION_S if is_remote else None), engine.begin() as connection:
+        async with (
+            asyncio.timeout(limit_s),
+            postgres.connected(engine) if is_remote else engine.connect() as connection,
+            connection.begin(),
+        ):
             yield connection
     except DBAPIError as error:
         # What the engine itself says ("database or disk is full"), without the statement, its values and details.

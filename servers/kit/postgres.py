@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from servers.kit.errors import NotReady, StorageUnavailable
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5
+CANCEL_WAIT_S = 0.5
 POOL_TIMEOUT_S = 5
 START_WAIT_S = 30.0
 """PostgreSQL may start beside us; who still finds none after this ends, and is started again by what started it."""
@@ -80,6 +83,29 @@ def open_engine(schema: Schema, outage: Condition, **options: Any) -> AsyncEngin
         pool_pre_ping=True,
         execution_options=options,
     )
+
+
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Lend a connection of the pool.
+
+    SQLAlchemy loses a connection whose caller is cancelled while it is set up; so that is seen through, for a moment.
+    """
+    connecting = asyncio.ensure_future(engine.connect().start())
+    try:
+        connection = await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({connecting}, timeout=CANCEL_WAIT_S)
+        finally:
+            connecting.cancel()
+        if connecting.done() and not connecting.cancelled() and connecting.exception() is None:
+            await connecting.result().close()
+        raise
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(connection.close())
 
 
 async def wait_for(engine: AsyncEngine) -> None:

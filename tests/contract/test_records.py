@@ -170,3 +170,25 @@ async def test_a_server_that_starts_before_its_database_waits_for_it(postgres: P
     finally:
         postgres.start()
     assert await starting == 0
+
+
+async def test_callers_who_leave_while_they_connect_lose_no_connection(postgres: PostgresServer):
+    where = schema(postgres.new_database(), "files")
+    async with open_database(where, migrations_of("files")) as engine:
+
+        async def ask() -> None:
+            async with transaction(engine) as connection:
+                await connection.scalar(COUNT)
+
+        for turns in range(40):
+            asking = asyncio.create_task(ask())
+            # Cancelled at another point of its way each time, with a pool that has yet to connect.
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await engine.dispose()
+        await ask()
+        async with transaction(engine) as connection:
+            mine = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            assert await connection.scalar(mine) == 1
