@@ -38,7 +38,7 @@ async def test_the_rest_example_runs_and_ends_with_the_demos_answer_and_data(mes
     here = block.replace("~/.loupe", str(mesh.home)).replace("127.0.0.1:8000", mesh.gateway.address)
     events = [json.loads(line) for line in (await shell(here)).splitlines()]
     final = events[-1]["step"]["answer"]
-    assert final["answer"]["text"] == "Highest: “May” (540.2)."
+    assert final["answer"]["text"] == "Highest: “May” (540.7)."
     assert final["answer"]["text"] in README
     data = next(named["file"] for named in final["bundle"]["files"] if named["name"] == "data.csv")
     url = f"http://{mesh.gateway.address}/v1/files/{data['file_id']}/content"
