@@ -52,7 +52,9 @@ class Ledger:
         try:
             yield
         finally:
-            carrying.cancel()
+            # Not amid a transaction: a connection that is given up there keeps the table locked.
+            async with self._flushing:
+                carrying.cancel()
             await asyncio.gather(carrying, return_exceptions=True)
             await self.flush()
             self._journal.close()
