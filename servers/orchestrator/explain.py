@@ -42,6 +42,8 @@ class Explanation:
                 )
         else:
             sources = list(values.values())
+        if all(node.startswith("picture:") for node in values):
+            sources += reader  # no value leads from what read the picture to the answer
         planner = self._engine("reasoning", self._view.reasoning_engine)
         told = self._answer.text or self._answer.reason
         quoted = [values[value_id] for value_id in self._answer.quoted_value_ids if value_id in values]

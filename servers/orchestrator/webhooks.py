@@ -1,8 +1,10 @@
-"""Tells a job's webhook of its incidents and its end: signed, in order of their numbers, again until it is taken.
+"""Tells a job's webhook of its incidents and its end: signed, and again until it is taken.
 
 A notice is recorded in the transaction of the step that it tells of, so none is lost with a process. The receiver
 answers 2xx for "taken"; anything else, or nothing within 5 s, is tried again after 2, 4, 8, ... seconds, ten times.
-Redirects are not followed, and only hosts that the operator named are called.
+One that is
+put off is overtaken by later ones; the step's number says the order. Redirects are not followed, and only hosts that
+the operator named are called.
 """
 
 from __future__ import annotations

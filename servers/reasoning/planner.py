@@ -61,7 +61,10 @@ def _first_code(goal: pb.Goal, seen: Sequence[AnalyzeImageResponse], meant: str)
 
 
 def _ask(unclear: Ambiguity) -> Step:
-    choices = [pb.Choice(choice_id=figure_id, text=title[:500]) for figure_id, title in unclear.figures[:10]]
+    choices = [
+        pb.Choice(choice_id=figure_id, text=title[:500] if title != figure_id else f"{figure_id}, which has no title")
+        for figure_id, title in unclear.figures[:10]
+    ]
     ask = pb.AskPerson(prompt="Which of these figures is the question about?", choices=choices)
     return "Several figures could be meant: ask.", pb.Action(ask_person=ask)
 

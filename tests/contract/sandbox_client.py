@@ -57,6 +57,19 @@ class Client:
             chunks.append(InputChunk(name=name, data=content))
         return await self.send(spec, *chunks)
 
+    async def begin(self, source: str, **spec: Any) -> Any:
+        """Start a program that prints "here" and never ends, and return its call once it runs."""
+        first = RunSpec(source=source, critic_token=self.token(source), **spec)
+
+        async def requests() -> AsyncIterator[RunCodeRequest]:
+            yield RunCodeRequest(spec=first)
+
+        call = self.stub.RunCode(requests())
+        async for response in call:
+            assert response.output.data.startswith(b"here")
+            break
+        return call
+
     async def send(self, *messages: RunSpec | InputChunk) -> Answer:
         async def requests() -> AsyncIterator[RunCodeRequest]:
             for message in messages:

@@ -219,10 +219,10 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
         yield sandbox_pb2.RunCodeResponse(result=done)
 
     async def OpenSession(self, request: Any, context: Any) -> session_pb2.OpenSessionResponse:
-        raise NotImplementedError
+        raise AssertionError("a job opens no session")
 
     async def CloseSession(self, request: Any, context: Any) -> session_pb2.CloseSessionResponse:
-        raise NotImplementedError
+        raise AssertionError("a job opens no session")
 
     async def GetCapabilities(self, request: Any, context: Any) -> sandbox_pb2.GetCapabilitiesResponse:
         memory = sandbox_pb2.EnforcedLimit(

@@ -68,16 +68,16 @@ class Told(FilesServiceServicer):
         return files_pb2.UploadFileResponse(file=FileRef(file_id=FILE_ID, size_bytes=size))
 
     async def ListFiles(self, request: Any, context: Any) -> files_pb2.ListFilesResponse:
-        raise NotImplementedError
+        raise AssertionError("no test here calls this")
 
     async def DeleteFile(self, request: Any, context: Any) -> files_pb2.DeleteFileResponse:
-        raise NotImplementedError
+        raise AssertionError("no test here calls this")
 
     async def GetDownloadAddress(self, request: Any, context: Any) -> files_pb2.GetDownloadAddressResponse:
-        raise NotImplementedError
+        raise AssertionError("no test here calls this")
 
     def EraseOwner(self, request: Any, context: Any) -> AsyncIterator[files_pb2.EraseOwnerResponse]:
-        raise NotImplementedError
+        raise AssertionError("no test here calls this")
 
 
 @pytest.fixture

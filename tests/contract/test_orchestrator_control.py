@@ -22,7 +22,9 @@ from loupe.orchestrator.v1 import approval_pb2, control_pb2
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.incident_pb2 import IncidentKind
 from loupe.reasoning.v1 import reasoning_pb2
+from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
 from loupe.vision.v1.vision_pb2 import Correction, ValueCorrection
+from servers.kit import wire_json
 from servers.kit.tokens import verify_code_token
 from tests.contract.orchestrator_world import World, kinds, world
 from tests.contract.scripted_peers import ANALYSIS, Script, action, plan
@@ -395,6 +397,21 @@ async def test_an_explanation_leads_from_the_picture_to_the_answer_without_a_loo
         seen.add(node.node_id)
     led_to = {source for node in nodes for source in node.from_node_ids}
     assert seen - led_to == {"answer"}
+
+
+async def test_a_refused_answer_is_explained_without_a_loose_end(given):
+    refused_answer = Answer(status=AnswerStatus.ANSWER_STATUS_UNANSWERABLE, reason="no such thing is shown")
+    refusal = {
+        "answer.json": wire_json.to_line(refused_answer).encode(),
+        "chart.png": b"x",
+        "data.csv": b",Sales\nJan,3\n",
+    }
+    it = given(artifacts=refusal)
+    job = await _finished(it)
+    nodes = (await it.jobs.ExplainJob(control_pb2.ExplainJobRequest(job_id=job.job_id))).nodes
+    led_to = {source for node in nodes for source in node.from_node_ids}
+    assert {node.node_id for node in nodes} - led_to == {"answer"}
+    assert "engine:vision" in led_to
 
 
 async def test_an_export_holds_the_bundle_the_log_and_an_executed_notebook(given):

@@ -7,12 +7,10 @@ import os
 import select
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from loupe.sandbox.v1.sandbox_pb2 import RunCodeRequest, RunSpec
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
 from servers.kit.keys import KeyFolder
 from tests.contract.sandbox_client import Client
@@ -51,19 +49,6 @@ async def client(module_home, request) -> AsyncIterator[Client]:
         yield Client(SandboxServiceStub(channel), KeyFolder(module_home / "keys"), server)
 
 
-async def begun(client: Client) -> Any:
-    spec = RunSpec(source=HIDING, critic_token=client.token(HIDING))
-
-    async def requests() -> AsyncIterator[RunCodeRequest]:
-        yield RunCodeRequest(spec=spec)
-
-    call = client.stub.RunCode(requests())
-    async for response in call:
-        assert response.output.data.startswith(b"here")
-        break
-    return call
-
-
 def descendants(pid: int) -> set[int]:
     """Every process that a process started, and those that these did."""
     found: set[int] = set()
@@ -75,7 +60,7 @@ def descendants(pid: int) -> set[int]:
 
 async def test_a_cancelled_run_leaves_no_process(client):
     before = descendants(client.server.process.pid)
-    call = await begun(client)
+    call = await client.begin(HIDING)
     started = descendants(client.server.process.pid) - before
     assert len(started) >= 5
     pidfds = [os.pidfd_open(pid) for pid in started]

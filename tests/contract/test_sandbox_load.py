@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -12,7 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 
-from loupe.sandbox.v1.sandbox_pb2 import GetCapabilitiesRequest, Outcome, RunCodeRequest, RunSpec
+from loupe.sandbox.v1.sandbox_pb2 import GetCapabilitiesRequest, Outcome
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
 from servers.kit.keys import KeyFolder
 from tests.contract.sandbox_client import Client
@@ -61,26 +60,11 @@ async def test_load_is_exported_as_metrics(home):
     await server.stop(None)
 
 
-async def begun(client: Client) -> Any:
-    """Start a program that never ends, and return its call once it runs."""
-    source = "print('here', flush=True)\nwhile True: pass"
-    spec = RunSpec(source=source, critic_token=client.token(source))
-
-    async def requests() -> AsyncIterator[RunCodeRequest]:
-        yield RunCodeRequest(spec=spec)
-
-    call = client.stub.RunCode(requests())
-    async for response in call:
-        assert response.output.data.startswith(b"here")
-        break
-    return call
-
-
 async def test_a_full_queue_says_when_to_come_again_and_load_says_how_full_it_is(home):
     environment = {"LOUPE_SANDBOX_CONCURRENT_RUNS": "1", "LOUPE_SANDBOX_QUEUED_RUNS": "1"}
     async with running("sandbox", home, environment) as sandbox, sandbox.channel() as channel:
         client = Client(SandboxServiceStub(channel), KeyFolder(home / "keys"), sandbox)
-        call = await begun(client)
+        call = await client.begin("print('here', flush=True)\nwhile True: pass")
         waiting = asyncio.create_task(client.run("'my turn'"))
         async with asyncio.timeout(30):
             while (await load(client)).queued_count == 0:  # noqa: ASYNC110 - a condition of another process

@@ -8,7 +8,6 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import jwt
@@ -23,7 +22,6 @@ from loupe.sandbox.v1.sandbox_pb2 import (
     LimitKind,
     Limits,
     Outcome,
-    RunCodeRequest,
     RunSpec,
 )
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
@@ -249,24 +247,10 @@ def left_behind(server: Running) -> list[str]:
     return found + [str(path) for path in Path("/sys/fs/cgroup").rglob(f"loupe-sandbox-{server.process.pid}-*")]
 
 
-async def start(client: Client) -> Any:
-    """Start a program that never ends, and return its call once it runs."""
-    source = "import os\nfor _ in range(3): os.fork()\nprint('here')\nwhile True: pass"
-    spec = RunSpec(source=source, critic_token=client.token(source))
-
-    async def requests() -> AsyncIterator[RunCodeRequest]:
-        yield RunCodeRequest(spec=spec)
-
-    call = client.stub.RunCode(requests())
-    async for response in call:
-        assert response.output.data.startswith(b"here")
-        break
-    return call
-
-
 async def test_a_full_sandbox_refuses_and_a_cancelled_run_leaves_nothing_behind(client):
     idle = len(left_behind(client.server))  # the zygote, and the groups of the sandboxes that wait
-    calls = [await start(client), await start(client)]
+    source = "import os\nfor _ in range(3): os.fork()\nprint('here')\nwhile True: pass"
+    calls = [await client.begin(source), await client.begin(source)]
     assert len(left_behind(client.server)) > idle
     waiting = asyncio.create_task(client.run("print('my turn')"))
     # The queue has one place: of these two one is refused, whichever came second.

@@ -22,7 +22,6 @@ from loupe.sandbox.v1.sandbox_pb2 import (
     LimitKind,
     Limits,
     Outcome,
-    RunCodeRequest,
     RunSpec,
 )
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
@@ -114,16 +113,7 @@ async def test_a_limit_ends_the_session_says_so_and_keeps_what_was_written(clien
 
 
 async def test_a_cancelled_run_ends_the_session(client, session):
-    source = "print('here', flush=True)\nwhile True: pass"
-    spec = RunSpec(source=source, critic_token=client.token(source), session_id=session)
-
-    async def requests() -> AsyncIterator[RunCodeRequest]:
-        yield RunCodeRequest(spec=spec)
-
-    call = client.stub.RunCode(requests())
-    async for response in call:
-        assert response.output.data.startswith(b"here")
-        break
+    call = await client.begin("print('here', flush=True)\nwhile True: pass", session_id=session)
     assert await refusal(run(client, session, "1")) == ("FAILED_PRECONDITION", "WRONG_STATE")  # one at a time
     call.cancel()
     await ends(client, session)

@@ -95,6 +95,14 @@ def test_somebody_who_is_there_is_asked_which_of_two_like_figures_is_meant():
     assert list(analysis.assumptions) == []
 
 
+def test_a_figure_without_a_title_is_offered_as_one():
+    asked = goal("What was the rain in June?")
+    asked.may_ask = True
+    bare = chart({"Rain": {"May": 5, "June": 9}}, measure="Rain", figure_id="f2")
+    _, action = next_step(asked, [read(chart({"Rain": {"May": 4, "June": 6}}, measure="Rain"), bare)])
+    assert [choice.text for choice in action.ask_person.choices] == ["f1, which has no title", "f2, which has no title"]
+
+
 def test_where_nobody_is_there_the_first_of_two_like_figures_is_taken_and_that_is_said():
     _, action = next_step(goal("What was the rain in June?"), [read(*TWINS)])
     analysis = action.write_code.analysis
