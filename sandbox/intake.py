@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import IO
 
 from loupe.sandbox.v1.sandbox_pb2 import InputChunk, InputFile, RunCodeRequest, RunSpec
@@ -47,7 +49,7 @@ async def receive(
       DigestMismatch: an input is not what its SHA-256 says.
       DeadlineExceeded: they did not arrive in time.
     """
-    spool: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed to the caller
+    spool = _spool(is_needed=bool(inputs))
     try:
         async with asyncio.timeout(timeout_s):
             intake = _Intake(inputs, spool)
@@ -63,6 +65,11 @@ async def receive(
         spool.close()
         raise
     return spool
+
+
+def _spool(*, is_needed: bool) -> IO[bytes]:
+    # A program without inputs needs no file, and its first output need not wait for one.
+    return tempfile.TemporaryFile(buffering=0) if is_needed else Path(os.devnull).open("rb", buffering=0)
 
 
 class _Intake:

@@ -14,7 +14,7 @@ _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 
 _MNT_DETACH = 2
 # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
 _EVERY_NAMESPACE = 0x7E020000
-_PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT = 4, 23, 24, 47
+_PR_GET_DUMPABLE, _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT = 3, 4, 23, 24, 47
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 22, 38
 _PR_CAP_AMBIENT_CLEAR_ALL, _SECCOMP_MODE_FILTER = 4, 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -171,6 +171,16 @@ def drop_privileges() -> None:
     _check(_libc.capset(header, bytes(24)), "drop all capabilities")
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "forbid new privileges")
     set_dumpable(False)
+
+
+def rehearse(mounted: str) -> None:
+    """Call the kernel as sealing a mounted file, dropping privileges and filtering do, and change nothing."""
+    _mount(None, mounted, None, _MS_REMOUNT | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
+    header, present = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), ctypes.create_string_buffer(24)
+    _check(_libc.capget(header, present), "look at the capabilities")
+    _check(_libc.capset(header, present.raw), "keep the capabilities")
+    set_dumpable(_libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 1)
+    _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(_Program(0, b"")), 0, 0)  # refused: it is empty
 
 
 def empty_bounding_set() -> None:

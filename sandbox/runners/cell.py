@@ -21,6 +21,7 @@ from typing import Any
 
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, OutputChunk, OutputStream
 from sandbox.cgroups import Group
+from sandbox.lifetimes import to_the_end
 from sandbox.runners.base import SandboxBroken
 from sandbox.runners.output_pipes import OutputPipes
 from sandbox.runners.report_pipe import ReportPipe
@@ -86,7 +87,8 @@ class Cell:
         self.init_pid, self.program_pid = _pid_of(self._init_pidfd), _pid_of(program_pidfd)
         if self.group:
             for pid in (self.init_pid, self.program_pid):
-                self.group.add(pid)
+                # The kernel takes milliseconds, in which other programs want their output handed on.
+                await to_the_end(asyncio.to_thread(self.group.add, pid))
 
     @property
     def is_usable(self) -> bool:
