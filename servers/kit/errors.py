@@ -26,6 +26,7 @@ LoupeError
 ├── UpstreamUnavailable     UNAVAILABLE          UPSTREAM_UNAVAILABLE (with RetryInfo)
 ├── StorageUnavailable      UNAVAILABLE          STORAGE_UNAVAILABLE (with RetryInfo)
 ├── NotReady                UNAVAILABLE          NOT_READY
+├── MalformedAnswer         INTERNAL             MALFORMED_ANSWER
 └── InternalError           INTERNAL             INTERNAL (what another server answered when it broke)
 
 Domain code raises them; one interceptor turns them into a google.rpc.Status. The message is for the caller: it names
@@ -261,6 +262,16 @@ class NotReady(LoupeError):
 
     code = "UNAVAILABLE"
     reason = ErrorReason.ERROR_REASON_NOT_READY
+
+
+class MalformedAnswer(LoupeError):
+    """A model's answer could not be used, nor its second one after it was told why.
+
+    INTERNAL and not UNAVAILABLE: channels repeat what is UNAVAILABLE by themselves, and each repetition is paid for.
+    """
+
+    code = "INTERNAL"
+    reason = ErrorReason.ERROR_REASON_MALFORMED_ANSWER
 
 
 class InternalError(LoupeError):

@@ -12,6 +12,7 @@ from servers.kit.errors import (
     DeadlineExceeded,
     EmptyFile,
     LoupeError,
+    MalformedAnswer,
     NotFound,
     StorageUnavailable,
     TooLarge,
@@ -59,6 +60,11 @@ def from_error(error: LoupeError, view: JobView) -> Incident:
     if isinstance(error, StorageUnavailable):
         kind, summary = IncidentKind.INCIDENT_KIND_STORAGE_FAILED, "the job's records or files could not be stored"
         return _incident(kind, error.reason, summary, error.message, (OPERATE, RETRY), view)
+    if isinstance(error, MalformedAnswer):
+        summary = f"the model's answer could not be used while {doing}"
+        return _incident(
+            IncidentKind.INCIDENT_KIND_BAD_OUTPUT, error.reason, summary, error.message, (RETRY, OPERATE), view
+        )
     remedies = (RETRY, OPERATE) if error.code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") else (OPERATE, RETRY)
     summary = f"the {server} server failed while {doing}"
     return _incident(IncidentKind.INCIDENT_KIND_SERVER_FAILED, error.reason, summary, error.message, remedies, view)

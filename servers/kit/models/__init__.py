@@ -1,0 +1,1 @@
+"""Models that engines of servers ask, however they are reached."""
