@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from servers.kit.config import MeshSettings
@@ -24,6 +24,12 @@ class Settings(MeshSettings):
     operator_key: Path | None = Field(default=None, validation_alias="LOUPE_OPERATOR_KEY")
     """Private Ed25519 key (PEM) with which `loupe sandbox run` signs what no critic has seen; nobody but its owner may
     be able to read it. Unset: that command is refused."""
+
+    hub_url: str = Field(default="https://huggingface.co", validation_alias="LOUPE_HUB_URL")
+    """Where `loupe models pull` finds models by name: any server of the Hugging Face Hub's HTTP."""
+
+    hub_token: SecretStr = Field(default=SecretStr(""), validation_alias="LOUPE_HUB_TOKEN")
+    """Sent to that address, and nowhere else it may lead. Empty: only what everybody may read."""
 
     images_at_once: int = Field(default=2, ge=1, le=16)
     """Images that `loupe extract` has in work at one time."""

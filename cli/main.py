@@ -219,6 +219,36 @@ def correct(
 
 
 @loupe.group()
+def models() -> None:
+    """Models on this machine.
+
+    \b
+    Example:
+      loupe models pull Qwen/Qwen2.5-VL-3B-Instruct
+    """
+
+
+@models.command("pull")
+@click.argument("what", metavar="NAME|DIR")
+@click.option("--revision", default="main", show_default=True, help="Branch, tag or commit at the hub.")
+@click.option("--as", "name", metavar="NAME", help="What to call it here. Default: its name, or the folder's.")
+def models_pull(what: str, revision: str, name: str | None) -> ExitCode:
+    """Fetch a model's weights into LOUPE_HOME/models, from a hub by NAME or from the folder DIR.
+
+    Each file is held against its checksum; a pull that broke off goes on where it ended. Afterwards no network is
+    needed. The hub is LOUPE_HUB_URL. Exit code: 0 the model is whole, 1 it is not, 2 wrong usage.
+
+    \b
+    Example:
+      loupe models pull Qwen/Qwen2.5-VL-3B-Instruct
+      loupe models pull ./my-model --as team/my-model
+    """
+    from cli import models as command
+
+    return command.pull(settings(), what, revision=revision, name=name)
+
+
+@loupe.group()
 def sandbox() -> None:
     """Run a program in a sandbox of its own, for operators.
 
