@@ -27,6 +27,8 @@ def broken_format(request: CompleteRequest, text: str, reason: FinishReason.Valu
 
     A schema that a provider was given does not make its answer JSON. An answer cut by a limit says so by itself.
     """
+    if request.switches.HasField("check_format") and not request.switches.check_format:
+        return None
     if request.response_format.WhichOneof("kind") is None or reason != FinishReason.FINISH_REASON_STOP:
         return None
     try:
