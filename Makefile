@@ -35,7 +35,7 @@ $(UV):
 
 # Code generated from the contracts is part of the install: pip and uv run the build hook.
 .build/synced: $(UV) pyproject.toml uv.lock hatch_build.py $(PROTOS)
-	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --all-extras --python $(PYTHON)
+	UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --extra all --python $(PYTHON)
 	$(BIN)/python hatch_build.py
 	touch $@
 

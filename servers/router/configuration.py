@@ -82,9 +82,9 @@ class ProviderSection(_Section):
     """One address that answers, and how it may be used."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    kind: Literal["openai", "anthropic"]
+    kind: Literal["openai", "anthropic", "triton"]
     base_url: str
-    """ "http://127.0.0.1:8000/v1"; for anthropic without the /v1."""
+    """ "http://127.0.0.1:8000/v1"; for anthropic without the /v1; for triton "grpc://127.0.0.1:8001" or grpcs."""
 
     api_key_env: str = ""
     api_key_file: Path | None = None
@@ -100,6 +100,9 @@ class ProviderSection(_Section):
     breaker_failures: int = Field(default=5, ge=1)
     """In a row; then the provider is not asked for a while."""
 
+    model_control: Literal["none", "load", "load_and_unload"] = "none"
+    """Whether a Triton in explicit mode is told to load a model before its first use, and to unload it at our end."""
+
     breaker_open_s: float = Field(default=5.0, gt=0)
     """Doubled each time the trial fails, up to a minute."""
 
@@ -108,8 +111,13 @@ class ProviderSection(_Section):
     @model_validator(mode="after")
     def _url_is_usable(self) -> Self:
         parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url {self.base_url!r} is no http or https address")
+        schemes = ("grpc", "grpcs") if self.kind == "triton" else ("http", "https")
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"base_url {self.base_url!r} is no {schemes[0]} or {schemes[1]} address")
+        if self.kind == "triton" and parts.path.strip("/"):
+            raise ValueError(f"base_url {self.base_url!r} has a path, which gRPC has not")
+        if self.kind != "triton" and self.model_control != "none":
+            raise ValueError("model_control is for kind triton only")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("base_url carries more than host and path; keys go to api_key_env or api_key_file")
         if self.api_key_env and self.api_key_file:

@@ -22,10 +22,8 @@ from servers.router.configuration import (
     WhenSection,
 )
 from servers.router.places import Places
-from servers.router.providers.anthropic import AnthropicProvider
 from servers.router.providers.base import Provider
-from servers.router.providers.http import open_session
-from servers.router.providers.openai import OpenAiProvider
+from servers.router.providers.opening import opened
 from servers.router.retry_budget import RetryBudget
 from servers.router.tokens import TokenCounter, counter_for
 
@@ -143,11 +141,10 @@ async def open_fleet(configuration: Configuration, stack: AsyncExitStack) -> Fle
             key = section.read_key()
         except ValueError as error:
             raise NotReady(f"providers.{section.name}.{error}") from error
-        session = await stack.enter_async_context(open_session(section, local_only=configuration.local_only))
-        kind = OpenAiProvider if section.kind == "openai" else AnthropicProvider
+        provider = await stack.enter_async_context(opened(section, key, local_only=configuration.local_only))
         running = RunningProvider(
             section,
-            kind(section, key, session),
+            provider,
             Breaker(section.breaker_failures, section.breaker_open_s, clock),
             Places(section.max_concurrent, section.queue_size),
             RetryBudget(configuration.defaults.retry_share),

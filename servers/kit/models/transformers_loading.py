@@ -1,4 +1,4 @@
-"""A model's weights from a folder into memory: its dtype and device by what is there, refused before it can fill either."""
+"""A model from a folder into memory: dtype and device by what is there, refused before it can fill either."""
 
 from __future__ import annotations
 

@@ -83,7 +83,10 @@ def _message(message: Message, special: tuple[str, ...], *, has_parts: bool) -> 
     if message.role not in _ROLES:
         raise NoCapableModel("a model in this process calls no tools; the router's providers may")
     if not has_parts:
-        return {"role": _ROLES[message.role], "content": _as_data("".join(part.text for part in message.parts), special)}
+        return {
+            "role": _ROLES[message.role],
+            "content": _as_data("".join(part.text for part in message.parts), special),
+        }
     parts = [
         {"type": "image"} if _shows(part) else {"type": "text", "text": _as_data(part.text, special)}
         for part in message.parts
