@@ -69,7 +69,8 @@ async def running(
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             address = await listening
-            await _wait_for_health(address, serving)
+            # A server that speaks TLS answers health beside it, too.
+            await _wait_for_health(env.get("LOUPE_HEALTH_LISTEN", address), serving)
         yield Running(name, address, process, log, key)
     finally:
         if process.returncode is None:

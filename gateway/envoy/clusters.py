@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.envoy.config import GatewaySettings
 from servers.kit.services import Service
+from servers.kit.tls import TlsFolder, is_local
 
 # A server that computes may be slow to answer; one that is gone refuses the connection at once.
 _HEALTH_TIMEOUT_S = 5
@@ -18,7 +19,8 @@ def cluster(settings: GatewaySettings, service: Service) -> dict[str, Any]:
     return {
         "name": service.name,
         # Names may stand for several addresses that come and go (a headless Kubernetes service).
-        "type": "STATIC" if address.startswith("unix:") else "STRICT_DNS",
+        "type": "STATIC" if is_local(address) else "STRICT_DNS",
+        **transport(address, settings.tls, alpn="h2"),
         "lb_policy": "LEAST_REQUEST",
         "connect_timeout": f"{settings.connect_timeout_s}s",
         "load_assignment": {
@@ -51,9 +53,42 @@ def cluster(settings: GatewaySettings, service: Service) -> dict[str, Any]:
     }
 
 
+def transport(address: str, tls: TlsFolder | None, *, alpn: str) -> dict[str, Any]:
+    """Return the field that makes a cluster speak mutual TLS; none for a unix socket, or without certificates."""
+    if tls is None or is_local(address):
+        return {}
+    host = _host_of(address)
+    return {
+        "transport_socket": {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "sni": host,
+                "common_tls_context": {
+                    # grpc refuses a connection on which nobody said that it is HTTP/2.
+                    "alpn_protocols": [alpn],
+                    "tls_certificates": [
+                        {
+                            "certificate_chain": {"filename": str(tls.certificate)},
+                            "private_key": {"filename": str(tls.key)},
+                        }
+                    ],
+                    "validation_context": {
+                        "trusted_ca": {"filename": str(tls.authority)},
+                        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": host}}],
+                    },
+                },
+            },
+        }
+    }
+
+
 def address_of(address: str) -> dict[str, Any]:
     """Return Envoy's form of unix:PATH or HOST:PORT."""
-    if address.startswith("unix:"):
+    if is_local(address):
         return {"pipe": {"path": address.removeprefix("unix:")}}
-    host, _, port = address.rpartition(":")
-    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+    return {"socket_address": {"address": _host_of(address), "port_value": int(address.rpartition(":")[2])}}
+
+
+def _host_of(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]")

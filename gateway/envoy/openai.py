@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.envoy.body_limit import body_limited_to
-from gateway.envoy.clusters import address_of
+from gateway.envoy.clusters import address_of, transport
 from gateway.envoy.config import GatewaySettings
+from servers.kit.tls import is_local
 
 CLUSTER = "openai"
 PATHS = {"/v1/chat/completions": "POST", "/v1/embeddings": "POST", "/v1/models": "GET"}
@@ -20,7 +21,8 @@ def openai_cluster(settings: GatewaySettings) -> dict[str, Any]:
     address = settings.address_of(CLUSTER)
     return {
         "name": CLUSTER,
-        "type": "STATIC" if address.startswith("unix:") else "STRICT_DNS",
+        "type": "STATIC" if is_local(address) else "STRICT_DNS",
+        **transport(address, settings.tls, alpn="http/1.1"),
         "connect_timeout": f"{settings.connect_timeout_s}s",
         "load_assignment": {
             "cluster_name": CLUSTER,

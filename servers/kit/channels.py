@@ -19,6 +19,7 @@ from servers.kit import identity
 from servers.kit.errors import DeadlineExceeded
 from servers.kit.keys import KeyFolder
 from servers.kit.limits import MAX_MESSAGE_BYTES
+from servers.kit.tls import TlsFolder, is_local
 from servers.kit.tokens import SERVICE_TOKEN_LIFETIME_S, ServiceClaims, sign_service_token
 
 # Reads, and calls whose answer depends on nothing but their request.
@@ -36,6 +37,8 @@ SAFE_METHODS = (
 )
 _SERVICE_CONFIG = json.dumps(
     {
+        # A name may stand for several replicas (a headless Kubernetes service): each gets its share of the calls.
+        "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
             {
                 "name": [{"service": service, "method": method} for service, method in SAFE_METHODS],
@@ -140,8 +143,21 @@ class _StreamStream(_Outgoing, grpc.aio.StreamStreamClientInterceptor):
 
 
 def open_channel(
-    address: str, audience: str, tokens: ServiceTokens, more: Sequence[grpc.aio.ClientInterceptor] = ()
+    address: str,
+    audience: str,
+    tokens: ServiceTokens,
+    more: Sequence[grpc.aio.ClientInterceptor] = (),
+    tls: TlsFolder | None = None,
 ) -> grpc.aio.Channel:
-    """Return a channel to a server; it connects at its first call and again after every loss."""
+    """Return a channel to a server; it connects at its first call and again after every loss.
+
+    Args:
+      tls: what to show at HOST:PORT, and whom to believe there; unix sockets are without.
+    Raises:
+      OSError: a certificate can't be read.
+    """
     own = [kind(audience, tokens) for kind in (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)]
-    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=[*more, *own])
+    if tls is None or is_local(address):
+        return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=[*more, *own])
+    credentials = tls.channel_credentials()
+    return grpc.aio.secure_channel(address, credentials, options=OPTIONS, interceptors=[*more, *own])

@@ -5,15 +5,17 @@ A server's own settings subclass `ServerSettings` with its prefix. .env.example 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from servers.kit.keys import KeyFolder
+from servers.kit.tls import TlsFolder
 
 # The kernel's sun_path holds 108 bytes with the closing zero.
 MAX_SOCKET_PATH_BYTES = 107
@@ -31,6 +33,17 @@ class MeshSettings(BaseSettings):
 
     keys_dir: Path | None = Field(default=None, validation_alias="LOUPE_KEYS_DIR")
     """Folder of the keys. Default: keys/ under LOUPE_HOME."""
+
+    public_keys_dir: Path | None = Field(default=None, validation_alias="LOUPE_PUBLIC_KEYS_DIR")
+    """Folder of every server's public key. Default: public/ in the folder of the keys."""
+
+    tls_dir: Path | None = Field(default=None, validation_alias="LOUPE_TLS_DIR")
+    """Folder of this process's tls.crt and tls.key and of the mesh's ca.crt. Set, servers listen at HOST:PORT, and are
+    called there, by mutual TLS; on unix sockets never."""
+
+    secrets_dir: Path | None = Field(default=None, validation_alias="LOUPE_SECRETS_DIR")
+    """Folder of settings that are kept as files: LOUPE_DATABASE_URL in a file of that name, and so on. The environment
+    goes before it."""
 
     files_address: str = Field(default="", validation_alias="LOUPE_FILES_ADDRESS")
     """Where the files server is: unix:PATH or HOST:PORT. Default: its socket under LOUPE_HOME; likewise below."""
@@ -86,10 +99,30 @@ class MeshSettings(BaseSettings):
             raise ValueError(f"{value!r} is neither unix:PATH nor HOST:PORT")
         return value
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what is given, then the environment, then the folder of secrets that the environment names."""
+        # Which folder is a setting itself, and pydantic asks for it before it reads any.
+        secrets = SecretsSettingsSource(settings_cls, os.environ.get("LOUPE_SECRETS_DIR") or None)
+        return init_settings, env_settings, secrets
+
     @property
     def keys(self) -> KeyFolder:
         """The installation's keys."""
-        return KeyFolder(self.keys_dir.expanduser().absolute() if self.keys_dir else self.home / "keys")
+        own = self.keys_dir.expanduser().absolute() if self.keys_dir else self.home / "keys"
+        return KeyFolder(own, self.public_keys_dir)
+
+    @property
+    def tls(self) -> TlsFolder | None:
+        """This process's certificate, where servers are on several machines."""
+        return TlsFolder(self.tls_dir) if self.tls_dir else None
 
     @property
     def run_dir(self) -> Path:
@@ -108,6 +141,10 @@ class ServerSettings(MeshSettings):
 
     listen: str = ""
     """Where to listen: unix:PATH or HOST:PORT, port 0 for a free one. Default: the server's address."""
+
+    health_listen: str = Field(default="", validation_alias="LOUPE_HEALTH_LISTEN")
+    """HOST:PORT where health alone is answered, without TLS or key: the kubelet's probes speak no TLS. Default: nowhere
+    but where the server listens."""
 
     max_concurrent_calls: int = Field(default=64, ge=1)
     """Unary calls in work at one time; more are answered RESOURCE_EXHAUSTED."""

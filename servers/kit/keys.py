@@ -38,12 +38,21 @@ class KeyFolder:
 
     path: Path
 
+    public_path: Path | None = None
+    """Folder of the public keys, where it is not public/ in this one."""
+
     def ensure(self, servers: Iterable[str]) -> None:
-        """Make the local key and each server's key pair, where missing; safe from several processes at once."""
+        """Make the local key and each server's key pair, where missing; safe from several processes at once.
+
+        In a folder of somebody else's, such as a mounted secret, nothing is made: it holds what its process may know.
+        """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.path.stat().st_mode & 0o077:
+        status = self.path.stat()
+        if status.st_uid != os.geteuid() or self.public_path:
+            return
+        if status.st_mode & 0o077:
             self.path.chmod(0o700)
-        (self.path / "public").mkdir(mode=0o700, exist_ok=True)
+        self._public.mkdir(mode=0o700, exist_ok=True)
         with _open_private(self.path / ".lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (self.path / "api.sha256").exists():
@@ -51,12 +60,16 @@ class KeyFolder:
                 _write_private(self.path / "api.key", key.encode())
                 _write_private(self.path / "api.sha256", hashlib.sha256(key.encode()).hexdigest().encode())
             for server in servers:
-                if not (self.path / "public" / f"{server}.pem").exists():
+                if not (self._public / f"{server}.pem").exists():
                     private = Ed25519PrivateKey.generate()
                     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
                     _write_private(self.path / f"{server}.pem", pem)
                     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-                    _write_private(self.path / "public" / f"{server}.pem", public)
+                    _write_private(self._public / f"{server}.pem", public)
+
+    @property
+    def _public(self) -> Path:
+        return self.public_path or self.path / "public"
 
     def api_key(self) -> str:
         """Return the local user's key."""
@@ -75,14 +88,14 @@ class KeyFolder:
 
     def public(self, server: str) -> Ed25519PublicKey:
         """Return the key by which a server's signatures are checked."""
-        key = load_pem_public_key((self.path / "public" / f"{server}.pem").read_bytes())
+        key = load_pem_public_key((self._public / f"{server}.pem").read_bytes())
         if not isinstance(key, Ed25519PublicKey):
             raise ValueError(f"public/{server}.pem is not an Ed25519 key")
         return key
 
     def public_keys(self) -> dict[str, Ed25519PublicKey]:
         """Return every server's public key by the server's name."""
-        return {path.stem: self.public(path.stem) for path in sorted((self.path / "public").glob("*.pem"))}
+        return {path.stem: self.public(path.stem) for path in sorted(self._public.glob("*.pem"))}
 
 
 def _open_private(path: Path) -> BinaryIO:

@@ -33,6 +33,7 @@ class Mesh:
                 server,
                 self._tokens,
                 telemetry.client_interceptors(self._settings.otlp_endpoint),
+                self._settings.tls,
             )
         return self._channels[server]
 

@@ -12,7 +12,7 @@ import signal
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,10 +34,14 @@ from servers.kit.interceptors.request_id import request_id
 from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.mesh import Mesh
 from servers.kit.services import BY_NAME, SERVICES
+from servers.kit.tls import TlsFolder, is_local
 
 log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=ServerSettings)
+
+# Callers look a name up anew when a connection ends, and so find new replicas. Calls on it go on to their end.
+_CONNECTION_AGE_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ async def _live(server: str, settings: S, build: Build[S]) -> None:
     async with AsyncExitStack() as stack:
         mesh = Mesh(server, settings)
         stack.push_async_callback(mesh.close)
-        grpc_server = _grpc_server(server, settings)
+        grpc_server = _grpc_server(server, settings, listen)
         ready = True
         try:
             registration = await stack.enter_async_context(build(settings, mesh))
@@ -114,8 +118,10 @@ async def _live(server: str, settings: S, build: Build[S]) -> None:
         names = tuple(service.full_name for service in SERVICES)
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), grpc_server)
 
-        address = _bind(grpc_server, listen)
+        address = _bind(grpc_server, listen, settings.tls)
         await grpc_server.start()
+        if settings.health_listen:
+            await stack.enter_async_context(_answering_health(health_servicer, settings.health_listen))
         stopping = asyncio.Event()
         _on_signal(stopping.set)
         state = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
@@ -130,7 +136,7 @@ async def _live(server: str, settings: S, build: Build[S]) -> None:
     log.info("stopped")
 
 
-def _grpc_server(server: str, settings: ServerSettings) -> grpc.aio.Server:
+def _grpc_server(server: str, settings: ServerSettings, listen: str) -> grpc.aio.Server:
     aspects = (
         request_id,
         deadline(settings.default_deadline_s),
@@ -146,8 +152,22 @@ def _grpc_server(server: str, settings: ServerSettings) -> grpc.aio.Server:
             # Clients of ours ping every 30 s, also between calls.
             ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
             ("grpc.keepalive_permit_without_calls", 1),
+            *(() if is_local(listen) else (("grpc.max_connection_age_ms", _CONNECTION_AGE_MS),)),
         ),
     )
+
+
+@asynccontextmanager
+async def _answering_health(servicer: health.aio.HealthServicer, listen: str) -> AsyncIterator[None]:
+    """Answer health, and nothing else, at a port of its own; until the very end, so that draining shows."""
+    own = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, own)
+    _bind(own, listen, None)
+    await own.start()
+    try:
+        yield
+    finally:
+        await own.stop(0)
 
 
 def _required_roles() -> dict[str, Role.ValueType]:
@@ -202,11 +222,16 @@ def _is_answered(listen: str) -> bool:
     return True
 
 
-def _bind(grpc_server: grpc.aio.Server, listen: str) -> str:
+def _bind(grpc_server: grpc.aio.Server, listen: str, tls: TlsFolder | None) -> str:
     """Bind and return the address, with the port that was found for port 0."""
-    if not listen.startswith("unix:"):
+    if not is_local(listen):
         try:
-            port = grpc_server.add_insecure_port(listen)
+            if tls is None:
+                port = grpc_server.add_insecure_port(listen)
+            else:
+                port = grpc_server.add_secure_port(listen, tls.server_credentials())
+        except OSError as error:
+            raise SystemExit(f"LOUPE_TLS_DIR: {error}") from error
         except RuntimeError as error:
             raise SystemExit(f"can't listen at {listen}: {error}") from error
         return f"{listen.rpartition(':')[0]}:{port}"
