@@ -17,10 +17,11 @@ from servers.router.budgets import Budgets
 from servers.router.cache import AnswerCache
 from servers.router.config import Settings
 from servers.router.fleet import open_fleet
+from servers.router.http1.listening import listening
 from servers.router.journal import Journal
 from servers.router.ledger import Ledger
 from servers.router.openai.aspects import aspects_for
-from servers.router.openai.listener import OpenAiSurface, listening
+from servers.router.openai.listener import OpenAiSurface
 from servers.router.preparing import Preparation
 from servers.router.router import Router
 from servers.router.servicer import RouterServicer
@@ -52,7 +53,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         streams = Streams(preparation, accounts, cache, shadows)
         max_body_bytes = settings.max_body_kib * 1024
         surface = OpenAiSurface(router, streams, fleet, aspects_for(settings), max_body_bytes=max_body_bytes)
-        address = await stack.enter_async_context(listening(surface, settings.address_of("openai")))
+        address = await stack.enter_async_context(listening(surface.answer, settings.address_of("openai")))
         log.info("listening for OpenAI-compatible calls", extra={"openai_address": address})
         servicer = RouterServicer(router, streams, fleet, ledger, budgets)
         yield serve.Registration(add_RouterServiceServicer_to_server, servicer)

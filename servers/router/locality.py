@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
-
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 # Names that no public registry gives out: RFC 6761, 6762, 8375 and 9476 (internal), and Kubernetes' own.
 _LOCAL_SUFFIXES = (".localhost", ".local", ".home.arpa", ".internal", ".svc", ".cluster.local")
@@ -44,24 +40,3 @@ def is_local_host(host: str) -> bool:
         is_named = bool(name) and not name.rpartition(".")[2].isdigit()
         return is_named and ("." not in name or name.endswith(_LOCAL_SUFFIXES))
     return is_local_address(name)
-
-
-class LocalResolver(AbstractResolver):
-    """Resolves names to local addresses only: a local name that points outside is not connected to."""
-
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the local addresses of a name. Raises OSError where it has none."""
-        found = await self._resolver.resolve(host, port, family)
-        local = [result for result in found if is_local_address(result["host"])]
-        if not local:
-            raise OSError(f"{host} is not on this network, and local_only is true")
-        return local
-
-    async def close(self) -> None:
-        """Release the resolver."""
-        await self._resolver.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from decimal import Decimal
 
 import pytest
@@ -26,13 +27,14 @@ from loupe.router.v1.router_pb2 import (
 )
 from loupe.type.v1.access_pb2 import Role
 from servers.kit import identity
-from servers.kit.errors import BudgetExhausted, ContextTooLong, NotReady
+from servers.kit.errors import BudgetExhausted, ContextTooLong, NotReady, UpstreamUnavailable
 from servers.kit.identity import Caller
 from servers.kit.wire_json import to_object
 from servers.router import configuration, fitting
 from servers.router.configuration import Configuration, ModelSection
+from servers.router.http1.connections import addresses_of
 from servers.router.journal import Journal, LedgerRow
-from servers.router.locality import LocalResolver, is_local_address, is_local_host
+from servers.router.locality import is_local_address, is_local_host
 from servers.router.openai.answers import decision_object
 from servers.router.prices import cost_nano_usd, usd
 from servers.router.tokens import Estimate, OwnTokenizer
@@ -312,15 +314,16 @@ def test_remote_providers_are_refused_unless_configured():
     assert Configuration.model_validate({"providers": [remote], "local_only": False}).providers[0].name == "far"
 
 
-async def test_a_local_name_that_points_outside_is_not_connected_to(monkeypatch):
-    resolver = LocalResolver()
+async def test_a_local_name_that_points_outside_is_not_connected_to(home, monkeypatch):
+    async def elsewhere(*_arguments, **_more):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))]
 
-    async def elsewhere(*_arguments):
-        return [{"hostname": "vllm", "host": "93.184.216.34", "port": 80, "family": 2, "proto": 6, "flags": 0}]
-
-    monkeypatch.setattr(resolver._resolver, "resolve", elsewhere)
-    with pytest.raises(OSError, match="local_only"):
-        await resolver.resolve("vllm", 80)
+    async with routing(home, provider("a", "http://vllm/v1")) as it:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", elsewhere)
+        with pytest.raises(OSError, match="local_only"):
+            await addresses_of("vllm", 80, local_only=True)
+        with pytest.raises(UpstreamUnavailable, match="no connection"):
+            await it.complete(switches=Switches(retry=False))
     assert not is_local_address("93.184.216.34")
 
 

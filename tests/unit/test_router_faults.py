@@ -107,8 +107,7 @@ FAULTS_AFTER_A_TOKEN = {
     "cut in an event": (in_two(BEGUN, chunk(piece("lo."))[:-15]), "MALFORMED"),
     "ended before the answer did": (raw(stream(piece("Hel"))), "MALFORMED"),
     "done before the answer was": (raw(stream(piece("Hel"), DONE)), "MALFORMED"),
-    # aiohttp drops what is no chunk without a word; the time between events ends the wait.
-    "a broken chunk": (in_two(BEGUN, b"zz\r\n"), "STALL"),
+    "a broken chunk": (in_two(BEGUN, b"zz\r\n"), "MALFORMED"),
     "no JSON": (raw(stream(piece("Hel"), event(b"{nonsense"), DONE)), "MALFORMED"),
     "silence": (silence(BEGUN), "STALL"),
     "silence within an event": (silence(BEGUN + chunk(piece("lo.")[:-5])), "STALL"),

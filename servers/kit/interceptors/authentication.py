@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 from loupe.type.v1.access_pb2 import Role
 from servers.kit import identity
@@ -50,8 +49,7 @@ def authentication(server: str, keys: KeyFolder, required_roles: Mapping[str, Ro
         known[token] = (caller, claims.expire_time_s)
         return caller
 
-    @asynccontextmanager
-    async def aspect(call: Call) -> AsyncIterator[None]:
+    def aspect(call: Call) -> None:
         header = call.metadata.get(HEADER, "")
         if not header.startswith(_SCHEME):
             raise Unauthenticated('the call has no key: send "authorization: Bearer <key>"')
@@ -60,7 +58,6 @@ def authentication(server: str, keys: KeyFolder, required_roles: Mapping[str, Ro
             needed = Role.Name(required_roles.get(call.method, Role.ROLE_UNSPECIFIED))
             raise RoleTooLow(f"{call.method} needs {needed}, the key has {Role.Name(caller.role)}")
         identity.act_for(caller, request_id=identity.request_id(), deadline=identity.deadline())
-        yield
 
     return aspect
 

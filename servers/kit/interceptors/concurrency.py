@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from servers.kit.errors import Overloaded
 from servers.kit.interceptors.call import Aspect, Call
 
 
+class _Places:
+    """The places for one kind of call; each `with` holds one."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self._what = what
+        self._limit = limit
+        self._in_work = 0
+
+    def __enter__(self) -> None:
+        if self._in_work >= self._limit:
+            raise Overloaded(f"{self._in_work} {self._what} are in work, at most {self._limit}; try again in a second")
+        self._in_work += 1
+
+    def __exit__(self, *_error: object) -> None:
+        self._in_work -= 1
+
+
 def concurrency(max_calls: int, max_streams: int) -> Aspect:
     """Return the aspect; unary calls and streams have places of their own."""
-    in_work = {False: 0, True: 0}
-    limits = {False: max_calls, True: max_streams}
+    calls = _Places("calls", max_calls)
+    streams = _Places("streams", max_streams)
 
-    @asynccontextmanager
-    async def aspect(call: Call) -> AsyncIterator[None]:
-        kind = call.is_streaming
-        if in_work[kind] >= limits[kind]:
-            what = "streams" if kind else "calls"
-            raise Overloaded(f"{in_work[kind]} {what} are in work, at most {limits[kind]}; try again in a second")
-        in_work[kind] += 1
-        try:
-            yield
-        finally:
-            in_work[kind] -= 1
+    def aspect(call: Call) -> _Places:
+        return streams if call.is_streaming else calls
 
     return aspect

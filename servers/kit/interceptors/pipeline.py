@@ -9,14 +9,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from typing import Any, TypeAlias, cast
 
 import grpc
 
 from servers.kit import identity
 from servers.kit.errors import LoupeError, TooLarge
-from servers.kit.interceptors.call import Aspect, Call
+from servers.kit.interceptors.call import Aspect, Call, around
 from servers.kit.interceptors.validation import check
 from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.status import from_exception, to_status
@@ -65,9 +65,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             call = _call(method, context, is_streaming=streams_in)
             started = time.perf_counter()
             try:
-                async with AsyncExitStack() as stack:
-                    for aspect in self._aspects:
-                        await stack.enter_async_context(aspect(call))
+                with around(call, self._aspects):
                     response = encode(await behaviour(_checked(request, streams_in), context))
             except Exception as error:  # the one place where errors become statuses
                 await _fail(context, call, started, error)
@@ -84,14 +82,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
             call = _call(method, context, is_streaming=True)
             started = time.perf_counter()
             try:
-                async with AsyncExitStack() as stack:
-                    for aspect in self._aspects:
-                        await stack.enter_async_context(aspect(call))
+                with around(call, self._aspects):
                     # Closed here and now when the caller leaves, and not when the collector comes by.
-                    responses = behaviour(_checked(request, streams_in), context)
-                    await stack.enter_async_context(aclosing(responses))
-                    async for response in responses:
-                        yield encode(response)
+                    async with aclosing(behaviour(_checked(request, streams_in), context)) as responses:
+                        async for response in responses:
+                            yield encode(response)
             except Exception as error:  # the one place where errors become statuses
                 await _fail(context, call, started, error)
             except (asyncio.CancelledError, GeneratorExit):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from servers.kit import identity
 from servers.kit.ids import new_id
@@ -14,9 +12,7 @@ HEADER = "x-request-id"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@asynccontextmanager
-async def request_id(call: Call) -> AsyncIterator[None]:
+def request_id(call: Call) -> None:
     """Take the caller's id where it is well formed, else make one."""
     given = call.metadata.get(HEADER, "")
     identity.set_request_id(given if _WELL_FORMED.fullmatch(given) else new_id("req"))
-    yield

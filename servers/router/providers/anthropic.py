@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import aiohttp
-
 from loupe.router.v1.router_pb2 import CompleteRequest, Completion, Delta, EmbedRequest
 from servers.router import failures
 from servers.router.configuration import ModelSection, ProviderSection
 from servers.router.failures import ProviderFailure
 from servers.router.formats.anthropic import VERSION, EventReader, messages_request, read_message
+from servers.router.http1.connections import Connections
 from servers.router.providers.base import Finish, Vectors
 from servers.router.providers.http import Address
 
@@ -21,11 +20,11 @@ _PATH = "/v1/messages"
 class AnthropicProvider:
     """One base URL, without the /v1."""
 
-    def __init__(self, section: ProviderSection, key: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, section: ProviderSection, key: str, connections: Connections) -> None:
         headers = {"anthropic-version": VERSION}
         if key:
             headers["x-api-key"] = key
-        self._address = Address(section, headers, session)
+        self._address = Address(section, headers, connections)
 
     async def complete(self, request: CompleteRequest, model: ModelSection) -> Completion:
         """Return the whole answer."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 
-import aiohttp
-
 from loupe.router.v1.router_pb2 import CompleteRequest, Completion, Delta, EmbedRequest
 from servers.router.configuration import ModelSection, ProviderSection
 from servers.router.formats.openai_answer import ChunkReader, read_completion, read_vectors
 from servers.router.formats.openai_request import chat_request, embedding_request
+from servers.router.http1.connections import Connections
 from servers.router.providers.base import Finish, Vectors
 from servers.router.providers.http import Address
 
@@ -21,8 +20,8 @@ _DONE = b"[DONE]"
 class OpenAiProvider:
     """One base URL that ends in /v1."""
 
-    def __init__(self, section: ProviderSection, key: str, session: aiohttp.ClientSession) -> None:
-        self._address = Address(section, {"authorization": f"Bearer {key}"} if key else {}, session)
+    def __init__(self, section: ProviderSection, key: str, connections: Connections) -> None:
+        self._address = Address(section, {"authorization": f"Bearer {key}"} if key else {}, connections)
 
     async def complete(self, request: CompleteRequest, model: ModelSection) -> Completion:
         """Return the whole answer."""
