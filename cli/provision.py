@@ -4,7 +4,7 @@
     secrets/tls/<process>/  a certificate for each process, for servers on several machines
     secrets/authority/      what signed them; stays with the operator
     secrets/settings/       settings that are secret, each in a file of its name (LOUPE_SECRETS_DIR)
-    secrets/*               passwords in the form that PostgreSQL, Redis and Langfuse read
+    secrets/*               passwords in the form that PostgreSQL, Redis and Langfuse read; tokens of others, empty
 
 What is there stays, but for certificates in their last 30 days. With --kubernetes the same is printed as manifests of
 secrets, for `kubectl apply -f -`.
@@ -45,6 +45,7 @@ def provision(folder: Path) -> None:
     keys.ensure(SERVERS)
     for path in keys.path.rglob("*.pem"):
         _let_containers_read(path)
+    (keys.path / "public").chmod(0o755)
     _let_containers_read(keys.path / "api.sha256")
     _make_certificates(folder)
     _make_passwords(folder)
@@ -133,31 +134,40 @@ def _authority(folder: Path) -> Issued:
 def _make_passwords(folder: Path) -> None:
     settings = folder / "settings"
     settings.mkdir(exist_ok=True)
-    postgres, redis = secrets.token_hex(24), secrets.token_hex(24)
-    _write_once(folder / "postgres_password", postgres, settings / "LOUPE_DATABASE_URL", _postgres_url(postgres))
-    digest = hashlib.sha256(redis.encode()).hexdigest()
-    # Anybody on its network may ask whether it lives; only who knows the password may do more.
-    acl = f"user default on nopass -@all +ping\nuser loupe on #{digest} ~* &* +@all\n"
-    _write_once(folder / "redis_users.acl", acl, settings / "LOUPE_REDIS_URL", f"redis://loupe:{redis}@redis:6379/0")
+    postgres, redis, langfuse_redis = (secrets.token_hex(24) for _ in range(3))
     _write_once(settings / "LOUPE_FILES_S3_ACCESS_KEY", secrets.token_hex(10))
     _write_once(settings / "LOUPE_FILES_S3_SECRET_KEY", secrets.token_hex(24))
-    _write_once(folder / "langfuse.env", _langfuse_environment(postgres_password=_read(folder / "postgres_password")))
+    if not (folder / "postgres_password").exists():
+        _write(settings / "LOUPE_DATABASE_URL", f"postgresql://loupe:{postgres}@postgres:5432/loupe")
+        _write(folder / "postgres_password", postgres)
+    if not (folder / "redis_users.acl").exists():
+        _write(settings / "LOUPE_REDIS_URL", f"redis://loupe:{redis}@redis:6379/0")
+        _write(folder / "redis_users.acl", _redis_users(redis, langfuse_redis))
+        (folder / "langfuse.env").unlink(missing_ok=True)
+    _write_once(folder / "langfuse.env", _langfuse_environment(folder, langfuse_redis))
+    for token in ("hf_token", "cloudflare_token"):
+        _write_once(folder / token, "")
 
 
-def _postgres_url(password: str) -> str:
-    return f"postgresql://loupe:{password}@postgres:5432/loupe"
+def _redis_users(password: str, langfuse_password: str) -> str:
+    # Anybody on its network may ask whether it lives; only who knows a password may do more.
+    users = [("loupe", password), ("langfuse", langfuse_password)]
+    lines = [f"user {name} on #{hashlib.sha256(word.encode()).hexdigest()} ~* &* +@all" for name, word in users]
+    return "\n".join(["user default on nopass -@all +ping", *lines, ""])
 
 
-def _langfuse_environment(*, postgres_password: str) -> str:
+def _langfuse_environment(folder: Path, redis_password: str) -> str:
     """Return Langfuse's settings; it reads secrets from the environment only. Hexadecimal, so nothing needs quoting."""
     public, secret = f"pk-lf-{secrets.token_hex(8)}", f"sk-lf-{secrets.token_hex(16)}"
-    clickhouse = secrets.token_hex(16)
     values = {
-        "DATABASE_URL": f"postgresql://loupe:{postgres_password}@postgres:5432/langfuse",
+        "DATABASE_URL": f"postgresql://loupe:{(folder / 'postgres_password').read_text()}@postgres:5432/langfuse",
+        "REDIS_CONNECTION_STRING": f"redis://langfuse:{redis_password}@redis:6379/1",
+        "LANGFUSE_S3_EVENT_UPLOAD_ACCESS_KEY_ID": (folder / "settings/LOUPE_FILES_S3_ACCESS_KEY").read_text(),
+        "LANGFUSE_S3_EVENT_UPLOAD_SECRET_ACCESS_KEY": (folder / "settings/LOUPE_FILES_S3_SECRET_KEY").read_text(),
         "NEXTAUTH_SECRET": secrets.token_hex(32),
         "SALT": secrets.token_hex(16),
         "ENCRYPTION_KEY": secrets.token_hex(32),
-        "CLICKHOUSE_PASSWORD": clickhouse,
+        "CLICKHOUSE_PASSWORD": secrets.token_hex(16),
         "LANGFUSE_INIT_PROJECT_PUBLIC_KEY": public,
         "LANGFUSE_INIT_PROJECT_SECRET_KEY": secret,
         "LANGFUSE_INIT_USER_PASSWORD": secrets.token_hex(12),
@@ -166,15 +176,13 @@ def _langfuse_environment(*, postgres_password: str) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def _write_once(path: Path, content: str, *pair: Any) -> None:
-    """Write a file that is missing, and with it the one that says the same to the other side."""
-    if path.exists():
-        return
-    if pair:
-        other, told = pair
-        other.unlink(missing_ok=True)
-        other.write_text(told)
-        _let_containers_read(other)
+def _write_once(path: Path, content: str) -> None:
+    if not path.exists():
+        _write(path, content)
+
+
+def _write(path: Path, content: str) -> None:
+    path.unlink(missing_ok=True)
     path.write_text(content)
     _let_containers_read(path)
 
@@ -182,10 +190,6 @@ def _write_once(path: Path, content: str, *pair: Any) -> None:
 def _let_containers_read(path: Path) -> None:
     # A container's user is not the operator and sees only what is mounted; the folder keeps everybody else out.
     path.chmod(0o444)
-
-
-def _read(path: Path) -> str:
-    return path.read_text().strip()
 
 
 def main(arguments: list[str] | None = None) -> int:

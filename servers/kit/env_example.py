@@ -23,12 +23,13 @@ def render() -> str:
     listed: set[str] = set()
     sections.append(_section("shared by all", MeshSettings, listed))
     for module in (*(f"{service.module}.config" for service in SERVICES), *_OTHERS):
-        settings = _settings_of(importlib.import_module(module))
+        settings = settings_of(importlib.import_module(module))
         sections.append(_section(module.rpartition(".")[0], settings, listed))
     return "\n".join(sections)
 
 
-def _settings_of(module: ModuleType) -> type[MeshSettings]:
+def settings_of(module: ModuleType) -> type[MeshSettings]:
+    """Return the class of settings that a module defines."""
     return next(
         found
         for found in vars(module).values()
@@ -40,16 +41,17 @@ def _section(title: str, settings: type[MeshSettings], listed: set[str]) -> str:
     """Return the variables of one server that are not listed yet, and list them."""
     lines = [f"# --- {title} ---"]
     for name, field in settings.model_fields.items():
-        variable = _variable(settings, name, field)
-        if variable in listed:
+        named = variable(settings, name, field)
+        if named in listed:
             continue
-        listed.add(variable)
+        listed.add(named)
         lines += [f"# {line}" for line in (field.description or "").splitlines()]
-        lines.append(f"# {variable}={_default(field)}\n")
+        lines.append(f"# {named}={_default(field)}\n")
     return "\n".join(lines)
 
 
-def _variable(settings: type[MeshSettings], name: str, field: FieldInfo) -> str:
+def variable(settings: type[MeshSettings], name: str, field: FieldInfo) -> str:
+    """Return the environment variable of a setting."""
     alias = field.validation_alias
     if isinstance(alias, AliasChoices):
         alias = str(alias.choices[0])
