@@ -8,6 +8,8 @@ from typing import Any
 from loupe.codegen.v1.codegen_pb2 import (
     GenerateCodeRequest,
     GenerateCodeResponse,
+    GetEngineRequest,
+    GetEngineResponse,
     Program,
     RepairCodeRequest,
     RepairCodeResponse,
@@ -24,11 +26,17 @@ class CodegenServicer(CodegenServiceServicer):
 
     async def GenerateCode(self, request: GenerateCodeRequest, context: Any) -> GenerateCodeResponse:
         """Return a program for an analysis."""
-        return GenerateCodeResponse(program=_program(await self._engine.write(request)), engine=self._engine.identity)
+        written = await self._engine.write(request)
+        return GenerateCodeResponse(program=_program(written.source), engine=written.engine)
 
     async def RepairCode(self, request: RepairCodeRequest, context: Any) -> RepairCodeResponse:
         """Return the program changed after a failure."""
-        return RepairCodeResponse(program=_program(await self._engine.repair(request)), engine=self._engine.identity)
+        written = await self._engine.repair(request)
+        return RepairCodeResponse(program=_program(written.source), engine=written.engine)
+
+    async def GetEngine(self, request: GetEngineRequest, context: Any) -> GetEngineResponse:
+        """Return what the engine is and how it is."""
+        return GetEngineResponse(engine=await self._engine.status())
 
 
 def _program(source: str) -> Program:

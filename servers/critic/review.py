@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from typing import Protocol
 
 from loupe.critic.v1.critic_pb2 import Finding, Severity, Tool, Verdict
+from loupe.type.v1.engine_pb2 import Engine, EngineState, EngineStatus
 from servers.critic.program import Program, Unparseable, parse, sha256
 from servers.kit.errors import NotReady
 
@@ -106,6 +107,10 @@ class Reviewer:
         if len(self._remembered) > _REMEMBERED_VERDICTS:
             self._remembered.popitem(last=False)
         return verdict
+
+    async def status(self) -> EngineStatus:
+        """Return that the tools judge alone."""
+        return EngineStatus(engine=Engine(name="builtin", revision=self._version), state=EngineState.ENGINE_STATE_READY)
 
     async def _findings(self, source: str) -> list[Finding]:
         try:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from loupe.critic.v1 import critic_pb2, critic_service_pb2_grpc
-from servers.critic.review import Reviewer
+from loupe.type.v1.engine_pb2 import EngineStatus
 from servers.kit.tokens import CodeClaims
+
+
+class Judge(Protocol):
+    """Comes to verdicts; the same program under the same policy version gets the same one."""
+
+    async def review(self, source: str) -> critic_pb2.Verdict:
+        """Return the verdict on a program. Raises NotReady where it can't be judged."""
+        ...
+
+    async def status(self) -> EngineStatus:
+        """Return what judges beside the tools, and how it is."""
+        ...
 
 
 class CriticServicer(critic_service_pb2_grpc.CriticServiceServicer):
     """Answers loupe.critic.v1.CriticService."""
 
-    def __init__(self, reviewer: Reviewer, sign: Callable[[CodeClaims], str]) -> None:
+    def __init__(self, reviewer: Judge, sign: Callable[[CodeClaims], str]) -> None:
         self._reviewer = reviewer
         self._sign = sign
 
@@ -37,3 +49,7 @@ class CriticServicer(critic_service_pb2_grpc.CriticServiceServicer):
             needs_approval=request.needs_approval,
         )
         return critic_pb2.AuthorizeRunResponse(verdict=verdict, token=self._sign(claims))
+
+    async def GetEngine(self, request: critic_pb2.GetEngineRequest, context: Any) -> critic_pb2.GetEngineResponse:
+        """Return what judges beside the tools, and how it is."""
+        return critic_pb2.GetEngineResponse(engine=await self._reviewer.status())

@@ -123,8 +123,7 @@ def _manifest(view: JobView, files: Mapping[str, FileRef], digest: str, limits: 
             "reasoning": wire_json.to_object(reasoning) if reasoning else None,
             "codegen": wire_json.to_object(code.engine) if code.HasField("engine") else None,
         },
-        # The builtin engines ask no model, so there is no prompt to name.
-        "prompts": [],
+        "prompts": [engine.prompt for engine in (vision, reasoning, code.engine) if engine and engine.prompt],
         "critic": {"policy_version": verdict.policy_version, "code_sha256": verdict.code_sha256},
         "approval": wire_json.to_object(approval) if approval else None,
         "sandbox": {

@@ -101,6 +101,10 @@ class Explanation:
         if engine is None:
             return []
         told = f"{server} by {engine.name}, revision {engine.revision}"
+        if engine.model:
+            told += f", model {engine.model}, prompt {engine.prompt}"
+        if engine.degraded_reason:
+            told += f"; it stood in: {engine.degraded_reason}"
         return [self._add(f"engine:{server}", _KINDS.EXPLANATION_KIND_ENGINE, told, [])]
 
     def _add(self, node_id: str, kind: ExplanationKind.ValueType, text: str, sources: list[str], body: str = "") -> str:

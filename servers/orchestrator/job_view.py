@@ -53,12 +53,13 @@ class JobView:
     awaited_s: float = 0.0
     """How long the job has waited for a person, where the waiting is over."""
     reasoning_engine: Engine | None = None
-    """What decided last."""
+    """What made the newest plan; before there is one, what decided last."""
     last_attempt: int = 0
     """Under which attempt the last step was stored."""
     told_count: int = 0
     """Incidents that were told of and gone on from."""
     _asked_time: Timestamp | None = None
+    _thinking_engine: Engine | None = None
 
     @classmethod
     def of(cls, job: Job) -> JobView:
@@ -74,12 +75,17 @@ class JobView:
         self.last_sequence, self.last_attempt = step.sequence, step.attempt
         match step.WhichOneof("body"):
             case "thought":
-                self.reasoning_engine = step.thought.engine
+                # Once there is a plan, what follows from it by rule says nothing of who made it.
+                self._thinking_engine = step.thought.engine
+                if self.analysis is None:
+                    self.reasoning_engine = self._thinking_engine
             case "incident":
                 self.told_count += 1
             case "action" if step.action.HasField("finish"):
                 self.finishing = step.action.finish.answer
             case "action":
+                if step.action.HasField("write_code") and self._thinking_engine is not None:
+                    self.reasoning_engine = self._thinking_engine
                 self.pending, self.pending_sequence = step.action, step.sequence
                 if self.is_waiting:
                     self._asked_time = step.create_time

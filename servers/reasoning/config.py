@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from servers.kit.config import ServerSettings
+from servers.kit.models.settings import ModelSettings
 
 
-class Settings(ServerSettings, env_prefix="LOUPE_REASONING_"):
-    """What the reasoning server reads from the environment."""
-
-    engine: Literal["builtin"] = "builtin"
-    """Which engine answers. "builtin" needs no model and gives the same answer to the same request."""
+class Settings(ModelSettings, env_prefix="LOUPE_REASONING_"):
+    """What the reasoning server reads from the environment: nothing but its engine's settings."""

@@ -13,6 +13,7 @@ asked at any point.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from loupe.reasoning.v1 import reasoning_pb2 as pb
 from loupe.reasoning.v1.analysis_pb2 import Analysis, OperationKind
@@ -20,14 +21,33 @@ from loupe.sandbox.v1.sandbox_pb2 import OUTCOME_COMPLETED
 from loupe.type.v1.answer_pb2 import ANSWER_STATUS_UNANSWERABLE, ANSWER_STATUS_UNSPECIFIED, Answer
 from loupe.type.v1.figure_pb2 import FIDELITY_FAIL, Figure
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
-from servers.reasoning.understanding import Ambiguity, Refusal, ambiguity, understand
+from servers.reasoning.understanding import Refusal, ambiguity, understand
 
 Step = tuple[str, pb.Action]
 """The thought and the action."""
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a question may be answered from, once every input was read."""
+
+    figures: Sequence[Figure]
+    """Fit to be used as data, at least one; only the figure that a person chose, where one did."""
+
+    texts: Sequence[str]
+    """Of the images, around and inside their figures."""
+
+
 def next_step(goal: pb.Goal, turns: Sequence[pb.Turn]) -> Step:
     """Return what to do next, and why. The same arguments give the same step."""
+    settled = routine_step(goal, turns)
+    if isinstance(settled, Material):
+        return first_program(goal, settled)
+    return settled
+
+
+def routine_step(goal: pb.Goal, turns: Sequence[pb.Turn]) -> Step | Material:
+    """Return the step that follows whatever was asked, or the material where the question has to be understood."""
     seen = [turn.observation.figures for turn in turns if turn.observation.HasField("figures")]
     read = sum(turn.action.HasField("read_figures") for turn in turns)
     if read < len(goal.inputs):
@@ -41,29 +61,32 @@ def next_step(goal: pb.Goal, turns: Sequence[pb.Turn]) -> Step:
     if coded:
         return _after_code(coded[-1])
     meant = next((turn.observation.person.choice_id for turn in turns if turn.observation.HasField("person")), "")
-    return _first_code(goal, seen, meant)
-
-
-def _first_code(goal: pb.Goal, seen: Sequence[AnalyzeImageResponse], meant: str) -> Step:
-    """Return the step to the first program; `meant` is the figure that a person chose, if one did."""
     # What a person corrected came later and takes the place of what was read.
     figures = list({figure.figure_id: figure for image in seen for figure in image.figures}.values())
     usable = [figure for figure in figures if figure.fidelity != FIDELITY_FAIL and meant in ("", figure.figure_id)]
     if not usable:
         return _unanswerable(_why_nothing(seen, figures))
-    texts = [text for image in seen for text in (image.caption, *(block.text for block in image.text_blocks))]
+    return Material(
+        usable, [text for image in seen for text in (image.caption, *(one.text for one in image.text_blocks))]
+    )
+
+
+def first_program(goal: pb.Goal, material: Material) -> Step:
+    """Return the step to the first program, by rule."""
+    usable, texts = material.figures, material.texts
     if goal.may_ask and (unclear := ambiguity(goal.question, usable, texts)):
-        return _ask(unclear)
+        return ask_which(unclear.figures)
     result = understand(goal.question, usable, texts)
     if isinstance(result, Refusal):
         return _refuse(goal.question, usable, result.reason)
-    return _plan_in_words(result), pb.Action(write_code=pb.WriteCode(analysis=result))
+    return plan_in_words(result), pb.Action(write_code=pb.WriteCode(analysis=result))
 
 
-def _ask(unclear: Ambiguity) -> Step:
+def ask_which(figures: Sequence[tuple[str, str]]) -> Step:
+    """Return the step that asks a person which of several figures, each (id, title or id), is meant."""
     choices = [
         pb.Choice(choice_id=figure_id, text=title[:500] if title != figure_id else f"{figure_id}, which has no title")
-        for figure_id, title in unclear.figures[:10]
+        for figure_id, title in figures[:10]
     ]
     ask = pb.AskPerson(prompt="Which of these figures is the question about?", choices=choices)
     return "Several figures could be meant: ask.", pb.Action(ask_person=ask)
@@ -122,7 +145,8 @@ def _why_nothing(seen: Sequence[AnalyzeImageResponse], figures: Sequence[Figure]
     return "no chart or table could be read" + ("; there is text only" if has_text else "")
 
 
-def _plan_in_words(analysis: Analysis) -> str:
+def plan_in_words(analysis: Analysis) -> str:
+    """Return a plan as one sentence for a person."""
     kinds = [
         OperationKind.Name(one.kind).removeprefix("OPERATION_KIND_").replace("_", " ").lower()
         for one in analysis.operations

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from loupe.reasoning.v1.reasoning_pb2 import DecideNextActionRequest, DecideNextActionResponse
+from loupe.reasoning.v1.reasoning_pb2 import (
+    DecideNextActionRequest,
+    DecideNextActionResponse,
+    GetEngineRequest,
+    GetEngineResponse,
+)
 from loupe.reasoning.v1.reasoning_service_pb2_grpc import ReasoningServiceServicer
 from servers.reasoning.engines.base import ReasoningEngine
 
@@ -17,5 +22,8 @@ class ReasoningServicer(ReasoningServiceServicer):
 
     async def DecideNextAction(self, request: DecideNextActionRequest, context: Any) -> DecideNextActionResponse:
         """Return the next action."""
-        thought, action = await self._engine.decide(request.goal, list(request.turns))
-        return DecideNextActionResponse(thought=thought, action=action, engine=self._engine.identity)
+        return await self._engine.decide(request.goal, request.turns)
+
+    async def GetEngine(self, request: GetEngineRequest, context: Any) -> GetEngineResponse:
+        """Return what the engine is and how it is."""
+        return GetEngineResponse(engine=await self._engine.status())

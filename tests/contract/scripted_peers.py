@@ -20,7 +20,7 @@ from loupe.critic.v1 import critic_pb2, critic_service_pb2_grpc
 from loupe.reasoning.v1 import analysis_pb2, reasoning_pb2, reasoning_service_pb2_grpc
 from loupe.sandbox.v1 import sandbox_pb2, sandbox_service_pb2_grpc, session_pb2
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus, AnswerValue
-from loupe.type.v1.engine_pb2 import Engine
+from loupe.type.v1.engine_pb2 import Engine, EngineState, EngineStatus
 from loupe.type.v1.figure_pb2 import Chart, ChartType, DataPoint, Fidelity, Figure, Origin, Series, Value
 from loupe.vision.v1 import vision_pb2, vision_service_pb2_grpc
 from servers.kit import wire_json
@@ -124,6 +124,9 @@ class Vision(vision_service_pb2_grpc.VisionServiceServicer):
         self.script = script
         self.files = files
 
+    async def GetEngine(self, request: Any, context: Any) -> vision_pb2.GetEngineResponse:
+        return vision_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
+
     async def AnalyzeImage(self, request: Any, context: Any) -> vision_pb2.AnalyzeImageResponse:
         self.script.readings += 1
         if self.script.vision_error is not None and self.script.readings <= self.script.vision_failures:
@@ -143,6 +146,9 @@ class Reasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
     def __init__(self, script: Script) -> None:
         self.script = script
 
+    async def GetEngine(self, request: Any, context: Any) -> reasoning_pb2.GetEngineResponse:
+        return reasoning_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
+
     async def DecideNextAction(self, request: Any, context: Any) -> reasoning_pb2.DecideNextActionResponse:
         chosen = self.script.plan(request)
         return reasoning_pb2.DecideNextActionResponse(thought="So it goes.", action=chosen, engine=ENGINE)
@@ -155,6 +161,9 @@ def _program(source: str) -> codegen_pb2.Program:
 class Codegen(codegen_service_pb2_grpc.CodegenServiceServicer):
     def __init__(self, script: Script) -> None:
         self.script = script
+
+    async def GetEngine(self, request: Any, context: Any) -> codegen_pb2.GetEngineResponse:
+        return codegen_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
 
     async def GenerateCode(self, request: Any, context: Any) -> codegen_pb2.GenerateCodeResponse:
         return codegen_pb2.GenerateCodeResponse(program=_program("print(1)\n"), engine=ENGINE)
@@ -180,6 +189,9 @@ class Critic(critic_service_pb2_grpc.CriticServiceServicer):
             policy_version="scripted",
             findings=self.script.findings if approved else [finding],
         )
+
+    async def GetEngine(self, request: Any, context: Any) -> critic_pb2.GetEngineResponse:
+        return critic_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
 
     async def ReviewCode(self, request: critic_pb2.ReviewCodeRequest, context: Any) -> critic_pb2.ReviewCodeResponse:
         return critic_pb2.ReviewCodeResponse(verdict=self.verdict(request.source))

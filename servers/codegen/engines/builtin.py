@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from loupe.codegen.v1 import codegen_pb2 as pb
-from loupe.type.v1.engine_pb2 import Engine
+from loupe.type.v1.engine_pb2 import Engine, EngineState, EngineStatus
 from servers.codegen.checking import check_analysis
+from servers.codegen.engines.base import Written
 from servers.codegen.programs.assemble import assemble
 from servers.codegen.programs.library import Library
 from servers.codegen.repair import repair
 
 REVISION = "2"
+IDENTITY = Engine(name="builtin", revision=REVISION)
 
 
 class BuiltinCodeEngine:
@@ -18,17 +20,22 @@ class BuiltinCodeEngine:
     def __init__(self, library: Library) -> None:
         self._library = library
 
-    @property
-    def identity(self) -> Engine:
-        """The builtin engine and the revision of its rules."""
-        return Engine(name="builtin", revision=REVISION)
+    async def start(self) -> None:
+        """Return at once: the library was read."""
 
-    async def write(self, request: pb.GenerateCodeRequest) -> str:
-        """Return the source of a program."""
+    async def write(self, request: pb.GenerateCodeRequest) -> Written:
+        """Return the program of an analysis."""
         check_analysis(request.analysis, request.figures)
-        return assemble(list(request.figures), request.analysis, self._library)
+        return Written(assemble(list(request.figures), request.analysis, self._library), IDENTITY)
 
-    async def repair(self, request: pb.RepairCodeRequest) -> str:
+    async def repair(self, request: pb.RepairCodeRequest) -> Written:
         """Return the next program to try."""
         check_analysis(request.analysis, request.figures)
-        return repair(request, self._library)
+        return Written(repair(request, self._library), IDENTITY)
+
+    async def status(self) -> EngineStatus:
+        """Return that it answers."""
+        return EngineStatus(engine=IDENTITY, state=EngineState.ENGINE_STATE_READY)
+
+    async def close(self) -> None:
+        """Return at once: it holds nothing."""
