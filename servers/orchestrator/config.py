@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from servers.kit.record_settings import RecordSettings
@@ -13,11 +13,21 @@ class Settings(RecordSettings):
 
     model_config = SettingsConfigDict(env_prefix="LOUPE_ORCHESTRATOR_")
 
-    worker_count: int = Field(default=2, ge=1)
-    """Jobs in work at one time."""
+    worker_count: int = Field(default=2, ge=0)
+    """Jobs that this process has in work at one time. 0 for a server beside workers of their own."""
 
     queue_size: int = Field(default=100, ge=1)
     """Jobs that may wait; more are answered RESOURCE_EXHAUSTED."""
+
+    owner_queue_size: int = Field(default=80, ge=1)
+    """Of those, jobs of one owner."""
+
+    lease_s: float = Field(default=5.0, ge=2)
+    """Time after which another worker takes a job up whose worker said nothing more. With PostgreSQL only."""
+
+    redis_url: SecretStr = Field(default=SecretStr(""), validation_alias="LOUPE_REDIS_URL")
+    """Redis, where several orchestrators or workers share a database: redis://HOST:6379. It carries news of jobs, in a
+    millisecond in place of half a second, and keeps nothing. Default: none."""
 
     job_deadline_s: float = Field(default=300.0, gt=0)
     """Time of a job that names none, waiting included."""
@@ -36,3 +46,10 @@ class Settings(RecordSettings):
 
     webhook_hosts: str = ""
     """Hosts that jobs may tell of their end, separated by commas: "example.org,hooks.local:8443". Default: none."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _url_is_of_redis(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("begins with none of redis://, rediss:// and unix://")
+        return value

@@ -23,10 +23,10 @@ from loupe.reasoning.v1.reasoning_pb2 import (
 )
 from servers.kit.errors import InvalidField, WrongState
 from servers.orchestrator import approvals
+from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import TERMINAL, Fenced, Journal
 from servers.orchestrator.prefix import before_code, last_code, whole_turns
-from servers.orchestrator.workers import Workers
 
 _GOES_ON = JobState.JOB_STATE_PENDING
 
@@ -34,9 +34,9 @@ _GOES_ON = JobState.JOB_STATE_PENDING
 class Control:
     """A person's hand on the jobs of one orchestrator."""
 
-    def __init__(self, journal: Journal, workers: Workers) -> None:
+    def __init__(self, journal: Journal, backlog: Backlog) -> None:
         self._journal = journal
-        self._workers = workers
+        self._backlog = backlog
 
     async def decide(self, owner: str, request: DecideApprovalRequest) -> Job:
         """Take a decision on code that a job asks about.
@@ -52,11 +52,11 @@ class Control:
             steps = [Step(observation=observed, job_state=_GOES_ON)]
             if decision.decision == Decision.DECISION_EDITED:
                 steps += _edited(request.code_sha256, request.edit.source)
-            if await self._respond(owner, job, steps):
+            if await self._respond(job, steps):
                 return await self._journal.get(owner, request.job_id)
         elif asked:
             raise WrongState(f"the job asks about code {asked}, not {request.code_sha256}: look at it first")
-        view = await self._workers.view(await self._journal.get(owner, request.job_id))
+        view = await self._backlog.view(await self._journal.get(owner, request.job_id))
         for turn in view.turns:
             before = turn.observation.approval
             if turn.observation.HasField("approval") and before.code_sha256 == request.code_sha256:
@@ -79,7 +79,7 @@ class Control:
             if request.choice_id not in texts:
                 raise InvalidField("choice_id", f"the choices are {', '.join(texts)}")
             person = PersonAnswer(choice_id=request.choice_id, text=texts[request.choice_id], answered_by=owner)
-            if await self._respond(owner, job, [Step(observation=Observation(person=person), job_state=_GOES_ON)]):
+            if await self._respond(job, [Step(observation=Observation(person=person), job_state=_GOES_ON)]):
                 return await self._journal.get(owner, request.job_id)
         followed = await self._journal.steps(request.job_id, request.sequence, limit=1)
         before = followed[0].observation.person if followed else PersonAnswer()
@@ -137,11 +137,11 @@ class Control:
     ) -> Job:
         ancestry = Ancestry(job_id=parent.job_id, kind=kind, copied_step_count=len(copied))
         steps = [_waiting(step) for step in copied]
-        return await self._workers.enqueue(owner, request_id, spec, ancestry=ancestry, copied=steps)
+        return await self._backlog.enqueue(owner, request_id, spec, ancestry=ancestry, copied=steps)
 
-    async def _respond(self, owner: str, job: Job, steps: Sequence[Step]) -> bool:
+    async def _respond(self, job: Job, steps: Sequence[Step]) -> bool:
         try:
-            await self._workers.respond(owner, job, *steps)
+            await self._backlog.respond(job, *steps)
         except Fenced:
             return False  # somebody was faster
         return True

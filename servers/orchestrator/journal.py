@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobSpec, JobState, Step
-from servers.kit.database import insert_into, transaction
+from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobPriority, JobSpec, JobState, Step
+from loupe.reasoning.v1.reasoning_pb2 import Action
+from servers.kit.database import transaction
 from servers.kit.errors import NotFound, RequestIdReused, TooLarge
 from servers.kit.ids import new_id
 from servers.kit.limits import MAX_MESSAGE_BYTES
@@ -23,11 +24,21 @@ from servers.orchestrator.tails import Tails
 # A step is sent as a part of one message.
 MAX_STEP_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 AWAITING = frozenset({JobState.JOB_STATE_AWAITING_APPROVAL, JobState.JOB_STATE_AWAITING_INPUT})
+AT_ONCE = datetime(1970, 1, 1)
+"""The wake time of a job that anybody may take: before now by every clock."""
 TERMINAL = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 
 
 class Fenced(Exception):
     """The job has ended, or another attempt has it: what this one does no longer counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many jobs wait for their turn."""
+
+    count: int
+    of_owner_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,8 @@ class Journal:
         request_id: str,
         spec: JobSpec,
         *,
-        admit: Callable[[], None],
+        admit: Callable[[Waiting], None],
+        deadline_s: float,
         ancestry: Ancestry | None = None,
         copied: Sequence[Step] = (),
     ) -> tuple[Job, bool]:
@@ -62,6 +74,7 @@ class Journal:
 
         Args:
           admit: raises where there is no room; not asked about a job that is on record already.
+          deadline_s: time of a job that names none.
           ancestry: where it comes from, if from another job.
           copied: what it takes over from there, as its first steps.
         Raises:
@@ -69,46 +82,38 @@ class Journal:
         """
         job_id = new_id("job")
         origin = ancestry.SerializeToString(deterministic=True) if ancestry else None
+        same = (JOBS.c.owner == owner, JOBS.c.request_id == request_id)
         async with transaction(self._engine) as connection:
-            same = (JOBS.c.owner == owner, JOBS.c.request_id == request_id)
             row = await _row(connection, *same) if request_id else None
             if row is None:
-                admit()
-                values = {
-                    "job_id": job_id,
-                    "owner": owner,
-                    "request_id": request_id or job_id,
-                    "spec": spec.SerializeToString(deterministic=True),
-                    "ancestry": origin,
-                    "state": JobState.JOB_STATE_PENDING,
-                    "attempt": 0,
-                    "last_sequence": 0,
-                    "create_time": _now(),
-                }
-                # Where another process makes the same job, this waits for it and then makes none.
-                made = insert_into(connection, JOBS).values(values).on_conflict_do_nothing()
-                if (await connection.execute(made)).rowcount:
-                    if copied:
-                        await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
-                    return await _job(connection, await _row(connection, JOBS.c.job_id == job_id)), True
-                row = await _row(connection, *same)
-            if JobSpec.FromString(row.spec) != spec or row.ancestry != origin:
-                raise RequestIdReused(f"request_id {request_id!r} was used for another job")
-            return await _job(connection, row), False
-
-    async def take(self, job_id: str) -> Job:
-        """Begin a job's next attempt.
-
-        Raises:
-          Fenced: it has ended, or waits for a person.
-        """
-        async with transaction(self._engine) as connection:
-            row = await _locked(connection, job_id)
-            if row is None or row.state in TERMINAL | AWAITING:
-                raise Fenced(job_id)
-            running = update(JOBS).where(JOBS.c.job_id == job_id)
-            await connection.execute(running.values(attempt=row.attempt + 1, state=JobState.JOB_STATE_RUNNING))
-            return await _job(connection, await _row(connection, JOBS.c.job_id == job_id))
+                await _admit_alone(connection)
+                # Another process may have made the same job while this one waited.
+                row = await _row(connection, *same) if request_id else None
+            if row is not None:
+                if JobSpec.FromString(row.spec) != spec or row.ancestry != origin:
+                    raise RequestIdReused(f"request_id {request_id!r} was used for another job")
+                return await job_of(connection, row), False
+            admit(await _waiting(connection, owner))
+            now = utc_now()
+            time_s = spec.deadline.ToMilliseconds() / 1000 if spec.HasField("deadline") else deadline_s
+            values = {
+                "job_id": job_id,
+                "owner": owner,
+                "request_id": request_id or job_id,
+                "spec": spec.SerializeToString(deterministic=True),
+                "ancestry": origin,
+                "state": JobState.JOB_STATE_PENDING,
+                "attempt": 0,
+                "last_sequence": 0,
+                "create_time": now,
+                "priority": spec.priority or JobPriority.JOB_PRIORITY_NORMAL,
+                "deadline_time": now + timedelta(seconds=time_s),
+                "wake_time": AT_ONCE,
+            }
+            await connection.execute(insert(JOBS).values(values))
+            if copied:
+                await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
+            return await job_of(connection, await _row(connection, JOBS.c.job_id == job_id)), True
 
     async def append(self, job_id: str, attempt: int | None, *steps: Step) -> list[Step]:
         """Store steps as the job's next, all or none, and return them with their numbers.
@@ -138,7 +143,13 @@ class Journal:
             row = await _locked(connection, job_id)
             if row is None or row.state not in AWAITING or row.last_sequence != sequence:
                 raise Fenced(job_id)
-            await _add(connection, row, steps)
+            asked = Step.FromString(await _body(connection, job_id, sequence))
+            stored = await _add(connection, row, steps)
+            if row.deadline_time is not None:
+                # A person's time is not the job's.
+                waited = stored[0].create_time.ToDatetime() - asked.create_time.ToDatetime()
+                later = update(JOBS).where(JOBS.c.job_id == job_id)
+                await connection.execute(later.values(deadline_time=row.deadline_time + waited))
         self._tails.tell(job_id)
 
     async def get(self, owner: str, job_id: str) -> Job:
@@ -147,7 +158,7 @@ class Journal:
             row = await _row(connection, JOBS.c.owner == owner, JOBS.c.job_id == job_id)
             if row is None:
                 raise NotFound(f"there is no job {job_id}")
-            return await _job(connection, row)
+            return await job_of(connection, row)
 
     async def page(self, owner: str, size: int, token: str) -> tuple[list[Job], str]:
         """Return up to `size` jobs, newest first, and the token of the next page, empty at the end.
@@ -160,7 +171,7 @@ class Journal:
         query = query.order_by(JOBS.c.create_time.desc(), JOBS.c.job_id.desc()).limit(size + 1)
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
-            jobs = [_shortened(await _job(connection, row)) for row in rows[:size]]
+            jobs = [_shortened(await job_of(connection, row)) for row in rows[:size]]
         last = rows[size - 1] if len(rows) > size else None
         return jobs, write_token(last.create_time, last.job_id) if last else ""
 
@@ -171,26 +182,31 @@ class Journal:
             bodies: Sequence[bytes] = (await connection.scalars(query.order_by(STEPS.c.sequence).limit(limit))).all()
         return [Step.FromString(body) for body in bodies]
 
-    async def due_notices(self, limit: int) -> list[Notice]:
-        """Return what webhooks are to be told of by now, oldest first."""
+    async def due_notices(self, limit: int, *, for_s: float) -> list[Notice]:
+        """Return what webhooks are to be told of by now, oldest first; nobody else gets them for a time."""
         query = (
-            select(NOTICES.c.job_id, NOTICES.c.tries, STEPS.c.body, JOBS.c.spec)
+            select(NOTICES.c.job_id, NOTICES.c.sequence, NOTICES.c.tries, STEPS.c.body, JOBS.c.spec)
             .join(JOBS, JOBS.c.job_id == NOTICES.c.job_id)
             .join(STEPS, (STEPS.c.job_id == NOTICES.c.job_id) & (STEPS.c.sequence == NOTICES.c.sequence))
-            .where(NOTICES.c.due_time <= _now())
+            .where(NOTICES.c.due_time <= utc_now())
             .order_by(NOTICES.c.due_time, NOTICES.c.sequence)
             .limit(limit)
+            .with_for_update(of=NOTICES, skip_locked=True)
         )
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
-        return [
-            Notice(row.job_id, JobSpec.FromString(row.spec).webhook_url, Step.FromString(row.body), row.tries)
-            for row in rows
-        ]
+            notices = [
+                Notice(row.job_id, JobSpec.FromString(row.spec).webhook_url, Step.FromString(row.body), row.tries)
+                for row in rows
+            ]
+            for notice in notices:
+                later = utc_now() + timedelta(seconds=for_s)
+                await connection.execute(update(NOTICES).where(*_of(notice)).values(due_time=later))
+        return notices
 
     async def put_off_notice(self, notice: Notice, *, for_s: float) -> None:
         """Tell it again later."""
-        later = _now() + timedelta(seconds=for_s)
+        later = utc_now() + timedelta(seconds=for_s)
         values = update(NOTICES).where(*_of(notice)).values(tries=notice.tries + 1, due_time=later)
         async with transaction(self._engine) as connection:
             await connection.execute(values)
@@ -199,13 +215,6 @@ class Journal:
         """Forget it: it was taken, or never will be."""
         async with transaction(self._engine) as connection:
             await connection.execute(delete(NOTICES).where(*_of(notice)))
-
-    async def unfinished(self) -> list[tuple[str, Job]]:
-        """Return every job that has not ended with its owner, oldest first."""
-        query = select(JOBS).where(JOBS.c.state.not_in(TERMINAL)).order_by(JOBS.c.create_time)
-        async with transaction(self._engine) as connection:
-            rows = (await connection.execute(query)).all()
-            return [(row.owner, await _job(connection, row)) for row in rows]
 
 
 async def _note(connection: Any, row: Any, sequence: int, now: datetime) -> None:
@@ -218,13 +227,30 @@ async def _row(connection: Any, *where: Any) -> Any:
     return (await connection.execute(select(JOBS).where(*where))).one_or_none()
 
 
+async def _admit_alone(connection: Any) -> None:
+    """Keep every other process from adding a job until the transaction ends, so that a bound is a bound."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(JOBS.name))))
+
+
+async def _waiting(connection: Any, owner: str) -> Waiting:
+    of_owner = func.count(case((JOBS.c.owner == owner, 1)))
+    query = select(func.count(), of_owner).where(JOBS.c.state == JobState.JOB_STATE_PENDING)
+    return Waiting(*(await connection.execute(query)).one())
+
+
+async def _body(connection: Any, job_id: str, sequence: int) -> Any:
+    where = (STEPS.c.job_id == job_id, STEPS.c.sequence == sequence)
+    return await connection.scalar(select(STEPS.c.body).where(*where))
+
+
 async def _locked(connection: Any, job_id: str) -> Any:
     """Return a job's row, which no other process changes before the transaction ends."""
     return (await connection.execute(select(JOBS).where(JOBS.c.job_id == job_id).with_for_update())).one_or_none()
 
 
 async def _add(connection: Any, row: Any, steps: Iterable[Step]) -> list[Step]:
-    now = _now()
+    now = utc_now()
     added = []
     for sequence, step in enumerate(steps, start=row.last_sequence + 1):
         stored = Step()
@@ -238,9 +264,14 @@ async def _add(connection: Any, row: Any, steps: Iterable[Step]) -> list[Step]:
         added.append(stored)
         if stored.HasField("incident") or stored.job_state in TERMINAL:
             await _note(connection, row, sequence, now)
-    values: dict[str, Any] = {"last_sequence": added[-1].sequence, "state": added[-1].job_state}
-    if added[-1].job_state in TERMINAL:
-        values["end_time"] = now
+    last = added[-1]
+    values: dict[str, Any] = {"last_sequence": last.sequence, "state": last.job_state}
+    if last.job_state in TERMINAL:
+        values |= {"end_time": now, "wake_time": None}
+    elif last.job_state in AWAITING:
+        values["wake_time"] = asked_until(last.action)
+    elif last.job_state == JobState.JOB_STATE_PENDING:
+        values["wake_time"] = AT_ONCE
     await connection.execute(update(JOBS).where(JOBS.c.job_id == row.job_id).values(values))
     return added
 
@@ -249,7 +280,14 @@ def _of(notice: Notice) -> tuple[Any, Any]:
     return NOTICES.c.job_id == notice.job_id, NOTICES.c.sequence == notice.step.sequence
 
 
-async def _job(connection: Any, row: Any) -> Job:
+def asked_until(action: Action) -> datetime:
+    """Return when a person's time is over."""
+    ask = action.ask_person if action.HasField("ask_person") else action.ask_approval
+    return ask.expire_time.ToDatetime()
+
+
+async def job_of(connection: Any, row: Any) -> Job:
+    """Return the job of a row."""
     job = Job(
         job_id=row.job_id,
         state=row.state,
@@ -262,8 +300,7 @@ async def _job(connection: Any, row: Any) -> Job:
         job.ancestry.ParseFromString(row.ancestry)
     if row.state not in TERMINAL | AWAITING:
         return job
-    where = (STEPS.c.job_id == row.job_id, STEPS.c.sequence == row.last_sequence)
-    last = Step.FromString(await connection.scalar(select(STEPS.c.body).where(*where)))
+    last = Step.FromString(await _body(connection, row.job_id, row.last_sequence))
     if row.state in AWAITING:
         job.awaiting.CopyFrom(last.action)
     else:
@@ -285,7 +322,8 @@ def _shortened(job: Job) -> Job:
     return job
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time as the tables hold it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 

@@ -13,6 +13,7 @@ from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServ
 from servers.kit.errors import DigestMismatch, WrongState
 from servers.kit.identity import caller
 from servers.orchestrator import webhooks
+from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.compare import compare
 from servers.orchestrator.control import Control
 from servers.orchestrator.explain import Explanation
@@ -21,7 +22,6 @@ from servers.orchestrator.journal import TERMINAL, Journal
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.replay import replay
 from servers.orchestrator.tails import Tails
-from servers.orchestrator.workers import Workers
 
 DEFAULT_PAGE_SIZE = 50
 # Steps read at once: those with figures are large, and a thousand watchers may come together.
@@ -34,7 +34,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
     def __init__(
         self,
         journal: Journal,
-        workers: Workers,
+        backlog: Backlog,
         control: Control,
         tails: Tails,
         peers: Peers,
@@ -43,7 +43,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         webhook_hosts: frozenset[str],
     ) -> None:
         self._journal = journal
-        self._workers = workers
+        self._backlog = backlog
         self._control = control
         self._tails = tails
         self._peers = peers
@@ -88,7 +88,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         owner = caller().subject
         job = await self._journal.get(owner, request.job_id)
         if job.state not in TERMINAL:
-            await self._workers.cancel(job)
+            await self._backlog.cancel(job)
         return pb.CancelJobResponse(job=await self._journal.get(owner, request.job_id))
 
     async def DecideApproval(
@@ -116,7 +116,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         job = await self._journal.get(caller().subject, request.job_id)
         if not job.HasField("bundle"):
             raise WrongState("the job left no bundle")
-        return await replay(self._peers.files, job, await self._workers.view(job))
+        return await replay(self._peers.files, job, await self._backlog.view(job))
 
     async def CompareJobs(
         self, request: control_pb2.CompareJobsRequest, context: Any
@@ -130,14 +130,14 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         if not job.HasField("answer"):
             raise WrongState("the job has no answer")
         steps = await self._log(request.job_id)
-        return Explanation(await self._workers.view(job), job.answer, steps).build()
+        return Explanation(await self._backlog.view(job), job.answer, steps).build()
 
     async def ExportJob(self, request: control_pb2.ExportJobRequest, context: Any) -> control_pb2.ExportJobResponse:
         """Pack all of a job into one file."""
         job = await self._journal.get(caller().subject, request.job_id)
         if job.state not in TERMINAL:
             raise WrongState("the job has not ended")
-        view, steps = await self._workers.view(job), await self._log(request.job_id)
+        view, steps = await self._backlog.view(job), await self._log(request.job_id)
         return control_pb2.ExportJobResponse(file=await export(self._peers.files, job, view, steps))
 
     async def _log(self, job_id: str) -> list[pb.Step]:
@@ -153,7 +153,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
             if ref.sha256 not in ("", stored.sha256):
                 raise DigestMismatch(f"{ref.file_id} has another content than the reference says")
             ref.CopyFrom(stored)
-        return await self._workers.enqueue(caller().subject, request_id, spec)
+        return await self._backlog.enqueue(caller().subject, request_id, spec)
 
     async def _follow(self, job: pb.Job, after_sequence: int) -> AsyncIterator[pb.Step | pb.Heartbeat]:
         """Yield the steps after a number to the terminal one. `job` is as it stood when the call came."""

@@ -25,9 +25,19 @@ JOBS = Table(
     Column("last_sequence", Integer, nullable=False),
     Column("create_time", DateTime, nullable=False),
     Column("end_time", DateTime),
+    # Number of loupe.orchestrator.v1.JobPriority; never UNSPECIFIED, so that it sorts.
+    Column("priority", Integer, nullable=False, server_default="2"),
+    # When the job must have ended; later by each wait for a person.
+    Column("deadline_time", DateTime),
+    # When somebody must look at it next: waiting for its turn, at once; in work, when its worker's lease is over (null:
+    # nobody else could take it); waiting for a person, when their time is over. Null once it has ended.
+    Column("wake_time", DateTime),
+    # The worker process that has it, or had it last.
+    Column("worker", String(64)),
     Unique("owner", "request_id", name="uq_jobs_owner_request"),
     Index("ix_jobs_owner_create_time", "owner", "create_time", "job_id"),
     Index("ix_jobs_state", "state"),
+    Index("ix_jobs_wake_time", "wake_time"),
 )
 
 STEPS = Table(

@@ -2,9 +2,9 @@
 
 A notice is recorded in the transaction of the step that it tells of, so none is lost with a process. The receiver
 answers 2xx for "taken"; anything else, or nothing within 5 s, is tried again after 2, 4, 8, ... seconds, ten times.
-One that is
-put off is overtaken by later ones; the step's number says the order. Redirects are not followed, and only hosts that
-the operator named are called.
+One that is put off is overtaken by later ones; the step's number says the order. Of several processes one sends a
+notice; where it ends meanwhile another does, so a notice may come twice. Redirects are not followed, and only hosts
+that the operator named are called.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 MAX_TRIES = 10
 _TIMEOUT_S = 5.0
 _IDLE_S = 1.0
+_AT_ONCE = 10
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -83,7 +84,7 @@ class Webhooks:
             sent = 0
             # What can't be read now can be read later; the journal says so itself.
             with contextlib.suppress(StorageUnavailable):
-                for notice in await self._journal.due_notices(limit=10):
+                for notice in await self._journal.due_notices(_AT_ONCE, for_s=_AT_ONCE * 2 * _TIMEOUT_S):
                     await self._send(notice)
                     sent += 1
             if not sent:

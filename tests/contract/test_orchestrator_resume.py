@@ -20,7 +20,9 @@ from servers.kit.database import open_database
 from servers.kit.files_client import FilesClient
 from servers.kit.mesh import Mesh
 from servers.orchestrator import journal as journal_module
+from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.bundle import Bundler
+from servers.orchestrator.claims import Claims
 from servers.orchestrator.coding import Coding
 from servers.orchestrator.journal import Journal
 from servers.orchestrator.loop import Loop
@@ -66,7 +68,7 @@ class Place:
         self.path = path
 
     @asynccontextmanager
-    async def worker(self, *, dies_after: int = 0) -> AsyncIterator[tuple[Workers, Mortal, Tails]]:
+    async def worker(self, *, dies_after: int = 0) -> AsyncIterator[tuple[Backlog, Mortal, Tails]]:
         async with open_database(self.path, MIGRATIONS) as engine:
             tails = Tails()
             journal = Mortal(engine, tails)
@@ -76,9 +78,12 @@ class Place:
             coding = Coding(record, self.peers, key, max_artifact_bytes=2**20)
             bundler = Bundler(self.peers.files, self.peers.sandbox, job_limits={})
             loop = Loop(record, self.peers, coding, bundler, max_steps=60, max_repairs=2)
-            workers = Workers(journal, loop, count=2, queue_size=10, job_deadline_s=60)
+            backlog = Backlog(journal, tails, queue_size=10, owner_queue_size=10, job_deadline_s=60)
+            claims = Claims(engine, "a worker", lease_s=5, default_deadline_s=60)
+            workers = Workers(journal, backlog, claims, tails, loop, count=2)
             try:
-                yield workers, journal, tails
+                await workers.start()
+                yield backlog, journal, tails
             finally:
                 await workers.close()
 
@@ -121,8 +126,8 @@ async def undisturbed(mesh, module_home) -> str:
     script, peers, settings, picture = mesh
     vars(script).update(vars(FIRST_FAILS))
     place = Place(peers, settings, module_home / "undisturbed.sqlite")
-    async with asyncio.timeout(30), place.worker() as (workers, journal, tails):
-        job = await workers.enqueue("local", "", JobSpec(question="What is the total?", inputs=[picture]))
+    async with asyncio.timeout(30), place.worker() as (backlog, journal, tails):
+        job = await backlog.enqueue("local", "", JobSpec(question="What is the total?", inputs=[picture]))
         ended = await _ended(journal, tails, job.job_id)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED
     return ended.bundle.digest
@@ -133,14 +138,13 @@ async def test_a_job_whose_worker_dies_after_any_step_ends_as_if_none_had(mesh, 
     _, peers, settings, picture = mesh
     place = Place(peers, settings, tmp_path / "orchestrator.sqlite")
     async with asyncio.timeout(30):
-        async with place.worker(dies_after=dies_after) as (workers, journal, tails):
-            job = await workers.enqueue("local", "", JobSpec(question="What is the total?", inputs=[picture]))
+        async with place.worker(dies_after=dies_after) as (backlog, journal, tails):
+            job = await backlog.enqueue("local", "", JobSpec(question="What is the total?", inputs=[picture]))
             with tails.follow(job.job_id) as grown:
                 while (await journal.get("local", job.job_id)).last_sequence < dies_after:
                     grown.clear()
                     await grown.wait()
-        async with place.worker() as (workers, journal, tails):
-            await workers.recover()
+        async with place.worker() as (_, journal, tails):
             ended = await _ended(journal, tails, job.job_id)
             steps = await journal.steps(job.job_id, 0, 100)
     assert kinds(steps) == WHOLE

@@ -13,12 +13,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1 import incident_pb2
-from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Job, JobSpec, JobState, Step, Thought
+from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Job, JobPriority, JobSpec, JobState, Step, Thought
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit.database import open_database
 from servers.kit.errors import Overloaded
 from servers.kit.postgres import Schema
 from servers.orchestrator import workers as workers_module
+from servers.orchestrator.backlog import Backlog
+from servers.orchestrator.caretaker import Caretaker
+from servers.orchestrator.claims import Claims
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import Journal
 from servers.orchestrator.tails import Tails
@@ -48,18 +51,41 @@ class ToldLoop:
 
 
 class World:
-    """Workers over a journal in a file."""
+    """One process that works on the jobs of a database."""
 
     def __init__(self, engine: AsyncEngine, settings: dict[str, Any]) -> None:
         self.engine = engine
         self.tails = Tails()
         self.journal = Journal(engine, self.tails)
         self.loop = ToldLoop(self.journal)
-        self.workers = Workers(self.journal, self.loop, **settings)  # type: ignore[arg-type]  # the seam is run()
+        self.backlog = Backlog(
+            self.journal,
+            self.tails,
+            queue_size=settings["queue_size"],
+            owner_queue_size=settings["owner_queue_size"],
+            job_deadline_s=60.0,
+        )
+        self.claims = Claims(engine, "a worker", lease_s=settings["lease_s"], default_deadline_s=60.0)
+        self.caretaker = Caretaker(self.journal, self.backlog, self.claims)
+        self.workers = Workers(
+            self.journal,
+            self.backlog,
+            self.claims,
+            self.tails,
+            self.loop,  # type: ignore[arg-type]  # the seam is run()
+            count=settings["count"],
+            renew_every_s=0.1,
+        )
 
-    async def enqueue(self, request_id: str = "", **spec: Any) -> Job:
+    async def enqueue(self, request_id: str = "", owner: str = "local", **spec: Any) -> Job:
         made = JobSpec(inputs=[FileRef(file_id="file_" + "0" * 26)], **spec)
-        return await self.workers.enqueue("local", request_id, made)
+        return await self.backlog.enqueue(owner, request_id, made)
+
+    async def busy(self) -> Job:
+        """A job that is in work, and stays so."""
+        job = await self.enqueue()
+        assert await self.loop.began.get() == job.job_id
+        return job
 
     async def ended(self, job_id: str) -> Job:
         """The job, once it has ended."""
@@ -80,54 +106,82 @@ def opened(database: Path | Schema) -> Open:
     """Opens the world of one database, again and again."""
 
     @asynccontextmanager
-    async def world(*, recover: bool = False, **settings: Any) -> AsyncIterator[World]:
+    async def world(**settings: Any) -> AsyncIterator[World]:
         async with (
             asyncio.timeout(30),
             open_database(database, MIGRATIONS) as engine,
         ):
-            made = World(engine, {"count": 1, "queue_size": 2, "job_deadline_s": 60.0} | settings)
+            made = World(engine, {"count": 1, "queue_size": 2, "owner_queue_size": 100, "lease_s": 5.0} | settings)
             try:
-                if recover:
-                    await made.workers.recover()
+                made.caretaker.start()
+                await made.workers.start()
                 yield made
             finally:
                 await made.workers.close()
+                await made.caretaker.close()
 
     return world
 
 
 async def test_many_at_once_take_exactly_the_places_there_are(opened):
     async with opened() as it:
+        first = await it.busy()
         outcomes = await asyncio.gather(*(it.enqueue() for _ in range(20)), return_exceptions=True)
         taken = [outcome for outcome in outcomes if isinstance(outcome, Job)]
-        assert len(taken) == 3
-        assert [type(outcome) for outcome in outcomes if not isinstance(outcome, Job)] == [Overloaded] * 17
+        assert len(taken) == 2
+        assert [type(outcome) for outcome in outcomes if not isinstance(outcome, Job)] == [Overloaded] * 18
         jobs, _ = await it.journal.page("local", 50, "")
         assert len(jobs) == 3
         it.loop.leave.set()
-        for job in taken:
+        for job in (first, *taken):
             assert (await it.ended(job.job_id)).state == JobState.JOB_STATE_SUCCEEDED
 
 
 async def test_the_same_request_many_times_at_once_is_one_job_also_when_the_queue_is_full(opened):
     async with opened(queue_size=1) as it:
+        await it.busy()
         jobs = await asyncio.gather(*(it.enqueue("once") for _ in range(10)))
         assert len({job.job_id for job in jobs}) == 1
-        await it.enqueue("another")
         with pytest.raises(Overloaded, match="1 jobs are waiting"):
-            await it.enqueue("a third")
+            await it.enqueue("another")
         assert (await it.enqueue("once")).job_id == jobs[0].job_id
 
 
 async def test_a_cancelled_job_frees_its_place_in_the_queue(opened):
     async with opened(queue_size=1) as it:
-        await it.enqueue()
+        await it.busy()
         waiting = await it.enqueue()
         with pytest.raises(Overloaded):
             await it.enqueue()
-        await it.workers.cancel(waiting)
+        await it.backlog.cancel(waiting)
         assert (await it.ended(waiting.job_id)).state == JobState.JOB_STATE_CANCELLED
         await it.enqueue()
+
+
+async def test_one_owner_leaves_room_in_the_queue_for_the_others(opened):
+    async with opened(queue_size=3, owner_queue_size=2) as it:
+        await it.busy()
+        await it.enqueue()
+        await it.enqueue()
+        with pytest.raises(Overloaded, match="2 of your jobs are waiting"):
+            await it.enqueue()
+        await it.enqueue(owner="another")
+
+
+async def test_priorities_go_first_and_owners_take_turns_within_one(opened):
+    async with opened(count=2, queue_size=10) as it:
+        mine, theirs = await it.busy(), await it.enqueue(owner="b")
+        assert await it.loop.began.get() == theirs.job_id
+        batch = await it.enqueue(owner="c", priority=JobPriority.JOB_PRIORITY_LOW)
+        second, third = await it.enqueue(), await it.enqueue()
+        of_b = await it.enqueue(owner="b")
+        of_c = await it.enqueue(owner="c")
+        urgent = await it.enqueue(priority=JobPriority.JOB_PRIORITY_HIGH)
+        order = []
+        for done in (mine, theirs, urgent, of_b, second, of_c):
+            await it.backlog.cancel(done)
+            order.append(await it.loop.began.get())
+        assert order == [job.job_id for job in (urgent, of_b, second, of_c, third, batch)]
 
 
 async def test_a_caller_that_leaves_while_its_job_is_recorded_leaves_a_job_that_is_worked_on(opened):
@@ -140,8 +194,7 @@ async def test_a_caller_that_leaves_while_its_job_is_recorded_leaves_a_job_that_
 
 async def test_waiting_counts_against_the_deadline(opened):
     async with opened() as it:
-        first = await it.enqueue()
-        assert await it.loop.began.get() == first.job_id
+        await it.busy()
         spec = JobSpec()
         spec.deadline.FromMilliseconds(300)
         late = await it.ended((await it.enqueue(deadline=spec.deadline)).job_id)
@@ -150,11 +203,19 @@ async def test_waiting_counts_against_the_deadline(opened):
         assert late.attempt == 0
 
 
+async def test_a_job_in_work_ends_at_its_deadline(opened):
+    async with opened() as it:
+        spec = JobSpec()
+        spec.deadline.FromMilliseconds(300)
+        late = await it.ended((await it.enqueue(deadline=spec.deadline)).job_id)
+        assert late.incident.summary == "the job ran out of time"
+        assert late.attempt == 1
+
+
 async def test_every_job_goes_on_after_a_restart_even_when_the_queue_has_become_smaller(opened):
     async with opened(queue_size=5) as it:
-        jobs = [await it.enqueue() for _ in range(6)]
-        assert await it.loop.began.get() == jobs[0].job_id
-    async with opened(queue_size=1, recover=True) as it:
+        jobs = [await it.busy(), *[await it.enqueue() for _ in range(5)]]
+    async with opened(queue_size=1) as it:
         it.loop.leave.set()
         ends = [await it.ended(job.job_id) for job in jobs]
         steps = await it.journal.steps(jobs[0].job_id, 0, 100)
@@ -165,11 +226,11 @@ async def test_every_job_goes_on_after_a_restart_even_when_the_queue_has_become_
 async def test_a_job_under_which_the_process_ends_each_time_ends_as_an_incident(opened):
     async with opened() as it:
         job = await it.enqueue()
+        await it.loop.began.get()
     for _ in range(3):
-        async with opened(recover=True) as it:
-            it.loop.thinks = False
+        async with opened() as it:
             await it.loop.began.get()
-    async with opened(recover=True) as it:
+    async with opened() as it:
         ended = await it.ended(job.job_id)
     assert ended.incident.kind == KINDS.INCIDENT_KIND_WORKER_LOST
     assert ended.incident.summary == "one process after the other ended that ran the job"
@@ -197,14 +258,16 @@ async def test_a_job_whose_records_are_refused_ends_as_soon_as_they_are_taken_ag
 
 
 async def _read_only(engine: AsyncEngine, state: str) -> None:
-    async with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
+    if engine.dialect.name == "sqlite":
+        async with engine.begin() as connection:
             await connection.execute(text(f"PRAGMA query_only={state}"))
-            return
-        await connection.execute(text("SET TRANSACTION READ WRITE"))
-        name = await connection.scalar(text("SELECT current_database()"))
-        await connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = {state}"))
-    await engine.dispose()  # it holds for new sessions
+        return
+    async with engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text(f"ALTER SYSTEM SET default_transaction_read_only = {state}"))
+        await connection.execute(text("SELECT pg_reload_conf()"))
+        while await connection.scalar(text("SHOW default_transaction_read_only")) != state:
+            pass
 
 
 async def test_jobs_cut_off_at_any_moment_leave_logs_without_a_gap(opened):
@@ -213,7 +276,7 @@ async def test_jobs_cut_off_at_any_moment_leave_logs_without_a_gap(opened):
         jobs = [await it.enqueue() for _ in range(40)]
         for index, job in enumerate(jobs):
             if index % 2:
-                await it.workers.cancel(job)
+                await it.backlog.cancel(job)
         for job in jobs:
             ended = await it.ended(job.job_id)
             steps = await it.journal.steps(job.job_id, 0, 100)
