@@ -53,7 +53,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         streams = Streams(preparation, accounts, cache, shadows)
         max_body_bytes = settings.max_body_kib * 1024
         surface = OpenAiSurface(router, streams, fleet, aspects_for(settings), max_body_bytes=max_body_bytes)
-        address = await stack.enter_async_context(listening(surface.answer, settings.address_of("openai")))
+        address = await stack.enter_async_context(listening(surface.answer, settings.address_of("openai"), settings.tls))
         log.info("listening for OpenAI-compatible calls", extra={"openai_address": address})
         servicer = RouterServicer(router, streams, fleet, ledger, budgets)
         yield serve.Registration(add_RouterServiceServicer_to_server, servicer)

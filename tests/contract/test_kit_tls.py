@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from contextlib import asynccontextmanager
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -130,6 +132,23 @@ async def test_a_missing_certificate_stops_the_start_in_one_line(home, tmp_path)
             pass
 
 
-def test_a_listener_that_is_not_grpc_asks_for_a_certificate_too(tmp_path, authority):
-    context = certified(tmp_path / "router", authority, "localhost").server_context()
-    assert context.verify_mode is ssl.CERT_REQUIRED
+async def test_the_routers_listener_for_openai_asks_for_a_certificate_too(home, tmp_path, authority):
+    own = certified(tmp_path / "router", authority, "localhost")
+    caller = certified(tmp_path / "gateway", authority, "gateway")
+    environment = {
+        "LOUPE_TLS_DIR": str(own.path),
+        "LOUPE_HEALTH_LISTEN": f"unix:{home}/health.sock",
+        "LOUPE_OPENAI_ADDRESS": "localhost:0",
+    }
+    async with running("router", home, environment, listen="localhost:0") as server:
+        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        (address,) = (line["openai_address"] for line in lines if "openai_address" in line)
+        url = f"https://{address}/v1/models"
+        trusting = ssl.create_default_context(cafile=str(caller.authority))
+        async with httpx.AsyncClient(verify=trusting) as stranger:
+            with pytest.raises(httpx.TransportError):  # closed, or without an answer
+                await stranger.get(url)
+        trusting.load_cert_chain(caller.certificate, caller.key)
+        async with httpx.AsyncClient(verify=trusting) as gateways:
+            answer = await gateways.get(url, headers={"authorization": f"Bearer {server.key}"})
+        assert (answer.status_code, answer.json()["data"]) == (200, [])

@@ -10,20 +10,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from servers.kit.tls import TlsFolder
 from servers.router.http1.caller import Caller, Handler
 
 _DRAIN_S = 5.0
 
 
 @asynccontextmanager
-async def listening(handler: Handler, address: str) -> AsyncIterator[str]:
-    """Answer at unix:PATH or HOST:PORT until the block ends; yields the address that was bound."""
+async def listening(handler: Handler, address: str, tls: TlsFolder | None = None) -> AsyncIterator[str]:
+    """Answer at unix:PATH or HOST:PORT until the block ends; yields the address that was bound.
+
+    Args:
+      tls: what to show at HOST:PORT, and whom to let in there; a unix socket is without.
+    """
     loop = asyncio.get_running_loop()
     callers: set[Caller] = set()
     bound = _bind(address)
     is_unix = bound.family == socket.AF_UNIX
     create = loop.create_unix_server if is_unix else loop.create_server
-    server = await create(lambda: Caller(handler, callers), sock=bound)
+    context = tls.server_context() if tls and not is_unix else None
+    server = await create(lambda: Caller(handler, callers), sock=bound, ssl=context)
     try:
         if not is_unix:
             address = f"{address.rpartition(':')[0]}:{bound.getsockname()[1]}"
