@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -56,6 +57,9 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         address = await stack.enter_async_context(listening(surface.answer, settings.address_of("openai"), settings.tls))
         log.info("listening for OpenAI-compatible calls", extra={"openai_address": address})
         servicer = RouterServicer(router, streams, fleet, ledger, budgets)
+        # All that was loaded stays to the end: the collector need not walk through it, call after call.
+        gc.collect()
+        gc.freeze()
         yield serve.Registration(add_RouterServiceServicer_to_server, servicer)
 
 

@@ -16,7 +16,7 @@ from servers.router.dispatch import Ask
 from servers.router.fleet import RunningModel
 from servers.router.journal import LedgerRow
 from servers.router.ledger import Ledger
-from servers.router.prices import cost_nano_usd, usd
+from servers.router.prices import usd
 
 SHADOW_NUMBER = 1000
 """Of a shadow's ask: after every other of its call."""
@@ -49,7 +49,7 @@ class Accounts:
 
     def ended(self, call: Call, ask: Ask, outcome: str, usage: Usage, *, is_shadow: bool = False) -> None:
         """Note an ask that has ended, with what it used; sets the cost in `usage`. Raises StorageUnavailable."""
-        cost = cost_nano_usd(usage, ask.target.model.section)
+        cost = ask.target.model.prices.of(usage)
         usage.cost_usd = usd(cost)
         row = _row(call, ask, outcome, usage, cost=cost, is_shadow=is_shadow)
         self._ledger.record(row)

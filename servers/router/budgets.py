@@ -7,11 +7,11 @@ overshoot it, the next is refused.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement
 
@@ -42,8 +42,10 @@ _WINDOWS = {
 class Account:
     """What is spent of one budget by one of those it holds for, in one window."""
 
-    nano_usd: int = 0
-    tokens: int = 0
+    limit_nano_usd: int | None
+    limit_tokens: int | None
+    nano_usd: int
+    tokens: int
     expected_nano_usd: int = 0
     expected_tokens: int = 0
 
@@ -51,6 +53,18 @@ class Account:
         """Add an ask that has ended."""
         self.nano_usd += row.cost_nano_usd
         self.tokens += row.input_tokens + row.output_tokens
+
+    def is_spent(self) -> bool:
+        """Return whether a limit is reached by what is spent."""
+        return (self.limit_nano_usd is not None and self.nano_usd >= self.limit_nano_usd) or (
+            self.limit_tokens is not None and self.tokens >= self.limit_tokens
+        )
+
+    def is_taken(self) -> bool:
+        """Return whether a limit is reached by what is spent, and what calls in work are expected to spend."""
+        return (self.limit_nano_usd is not None and self.nano_usd + self.expected_nano_usd >= self.limit_nano_usd) or (
+            self.limit_tokens is not None and self.tokens + self.expected_tokens >= self.limit_tokens
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class Budgets:
 
     def __init__(self, sections: Sequence[BudgetSection], ledger: Ledger) -> None:
         self._sections = tuple(sections)
+        self._windows = _Windows()
         self._ledger = ledger
         self._accounts: OrderedDict[tuple[str, str, int], Account] = OrderedDict()
         self._summing = asyncio.Lock()
@@ -80,11 +95,11 @@ class Budgets:
             if account is None:
                 continue
             accounts.append(account)
-            spent, expected = _over(section, account)
-            if spent or expected:
-                how = "spent" if spent else "taken by calls in work"
+            if account.is_taken():
+                is_spent = account.is_spent()
+                how = "spent" if is_spent else "taken by calls in work"
                 message = f"the budget {section.name} is {how}: {_told(section, account)}"
-                raise BudgetExhausted(message, retry_after_s=None if spent else 1.0)
+                raise BudgetExhausted(message, retry_after_s=None if is_spent else 1.0)
         return Reservation(accounts, nano_usd, tokens)
 
     def charge(self, row: LedgerRow) -> None:
@@ -93,7 +108,7 @@ class Budgets:
             key = _key(section, _spender_of(row))
             if key is None:
                 continue
-            account = self._accounts.get((section.name, key, _window_start_ms(section)))
+            account = self._accounts.get((section.name, key, self._windows.start_ms(section.window)))
             # An account that isn't in memory is summed from the ledger when it is asked for, this row included.
             if account is not None:
                 account.add(row)
@@ -112,10 +127,10 @@ class Budgets:
                 window=_WINDOWS[section.window],
                 spent_usd=usd(account.nano_usd),
                 spent_tokens=account.tokens,
-                is_exhausted=_over(section, account)[0],
+                is_exhausted=account.is_spent(),
             )
-            if section.limit_usd is not None:
-                budget.limit_usd = usd(int(section.limit_usd * NANO))
+            if account.limit_nano_usd is not None:
+                budget.limit_usd = usd(account.limit_nano_usd)
             if section.limit_tokens is not None:
                 budget.limit_tokens = section.limit_tokens
             listed.append(budget)
@@ -126,7 +141,7 @@ class Budgets:
         key = _key(section, spender)
         if key is None:
             return None
-        start_ms = _window_start_ms(section)
+        start_ms = self._windows.start_ms(section.window)
         place = (section.name, key, start_ms)
         known = self._accounts.get(place)
         if known is not None:
@@ -140,7 +155,12 @@ class Budgets:
             if place in self._accounts:  # another call was as fast
                 return self._accounts[place]
             (row,) = await self._ledger.sums((), where, 1)
-        account = Account(int(row["cost_nano_usd"]), int(row["input_tokens"]) + int(row["output_tokens"]))
+        account = Account(
+            None if section.limit_usd is None else int(section.limit_usd * NANO),
+            section.limit_tokens,
+            int(row["cost_nano_usd"]),
+            int(row["input_tokens"]) + int(row["output_tokens"]),
+        )
         for waiting in self._ledger.waiting:
             if waiting.outcome != STARTED and _key(section, _spender_of(waiting)) == key:
                 account.add(waiting)
@@ -156,26 +176,23 @@ class Budgets:
                 return
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reservation:
-    """What a call in work is expected to spend."""
+    """What a call in work is expected to spend; it counts while a `with` of it runs."""
 
     accounts: Sequence[Account]
     nano_usd: int
     tokens: int
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Count it while the block runs."""
+    def __enter__(self) -> None:
         for account in self.accounts:
             account.expected_nano_usd += self.nano_usd
             account.expected_tokens += self.tokens
-        try:
-            yield
-        finally:
-            for account in self.accounts:
-                account.expected_nano_usd -= self.nano_usd
-                account.expected_tokens -= self.tokens
+
+    def __exit__(self, *_error: object) -> None:
+        for account in self.accounts:
+            account.expected_nano_usd -= self.nano_usd
+            account.expected_tokens -= self.tokens
 
 
 def _spender_of(row: LedgerRow) -> Spender:
@@ -193,31 +210,27 @@ def _key(section: BudgetSection, spender: Spender) -> str | None:
     return ""
 
 
-def _over(section: BudgetSection, account: Account) -> tuple[bool, bool]:
-    """Return whether the limit is reached by what is spent, and by what is spent and expected."""
-    spent = expected = False
-    if section.limit_usd is not None:
-        limit = int(section.limit_usd * NANO)
-        spent = account.nano_usd >= limit
-        expected = account.nano_usd + account.expected_nano_usd >= limit
-    if section.limit_tokens is not None:
-        spent = spent or account.tokens >= section.limit_tokens
-        expected = expected or account.tokens + account.expected_tokens >= section.limit_tokens
-    return spent, expected
-
-
 def _told(section: BudgetSection, account: Account) -> str:
     parts = []
-    if section.limit_usd is not None:
-        parts.append(f"{usd(account.nano_usd)} of {usd(int(section.limit_usd * NANO))} USD")
+    if account.limit_nano_usd is not None:
+        parts.append(f"{usd(account.nano_usd)} of {usd(account.limit_nano_usd)} USD")
     if section.limit_tokens is not None:
         parts.append(f"{account.tokens} of {section.limit_tokens} tokens")
     return ", ".join(parts) + {"day": " today", "month": " this month", "ever": ""}[section.window]
 
 
-def _window_start_ms(section: BudgetSection) -> int:
-    if section.window == "ever":
-        return 0
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    start = midnight if section.window == "day" else midnight.replace(day=1)
-    return int(start.timestamp() * 1000)
+class _Windows:
+    """When the running windows began; reckoned once a day."""
+
+    def __init__(self) -> None:
+        self._ends_s = 0.0
+        self._starts_ms: dict[str, int] = {"ever": 0}
+
+    def start_ms(self, window: str) -> int:
+        """Return the start, in milliseconds since 1970."""
+        if window != "ever" and time.time() >= self._ends_s:
+            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            self._ends_s = (midnight + timedelta(days=1)).timestamp()
+            self._starts_ms["day"] = int(midnight.timestamp() * 1000)
+            self._starts_ms["month"] = int(midnight.replace(day=1).timestamp() * 1000)
+        return self._starts_ms[window]

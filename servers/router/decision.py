@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from google.protobuf.duration_pb2 import Duration
+
 from loupe.router.v1.router_pb2 import Attempt, RouteDecision
 from servers.router.choosing import Choice
 from servers.router.dispatch import Ask
@@ -25,8 +27,8 @@ def decision_of(
         reasons=choice.reasons,
         attempts=[_attempt(one) for one in asks],
         is_cache_hit=is_cache_hit,
+        first_token=_duration(ask.duration_s),
     )
-    decision.first_token.FromMicroseconds(round(ask.duration_s * 1e6))
     if fitted is not None:
         decision.left_out_messages = fitted.left_out_messages
         decision.left_out_tokens = fitted.left_out_tokens
@@ -35,11 +37,21 @@ def decision_of(
 
 
 def _attempt(ask: Ask) -> Attempt:
-    attempt = Attempt(provider=ask.target.model.at.name, model=ask.target.model.section.name, is_hedge=ask.is_hedge)
-    attempt.duration.FromMicroseconds(round(ask.duration_s * 1e6))
+    model = ask.target.model
+    attempt = Attempt(
+        provider=model.at.name,
+        model=model.section.name,
+        is_hedge=ask.is_hedge,
+        duration=_duration(ask.duration_s),
+    )
     if ask.failure is not None:
         attempt.failure.CopyFrom(ask.failure.to_message())
     return attempt
+
+
+def _duration(seconds: float) -> Duration:
+    micros = round(seconds * 1e6)
+    return Duration(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
 
 
 def _trace(decision: RouteDecision) -> None:

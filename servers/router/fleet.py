@@ -22,6 +22,7 @@ from servers.router.configuration import (
     WhenSection,
 )
 from servers.router.places import Places
+from servers.router.prices import Prices
 from servers.router.providers.base import Provider
 from servers.router.providers.opening import opened
 from servers.router.retry_budget import RetryBudget
@@ -62,11 +63,13 @@ class RunningModel:
     section: ModelSection
     counter: TokenCounter
     first_token_s: float | None = None
+    name: str = field(init=False)
+    """ "provider/model" """
+    prices: Prices = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """ "provider/model" """
-        return f"{self.at.name}/{self.section.name}"
+    def __post_init__(self) -> None:
+        self.name = f"{self.at.name}/{self.section.name}"
+        self.prices = Prices(self.section)
 
     def measured(self, first_token_s: float) -> None:
         """Take a time to first token into the moving mean."""

@@ -47,6 +47,14 @@ def size_px(content: bytes) -> tuple[int, int]:
         raise DamagedMedia("an image is damaged or cut short") from error
 
 
+def _has_references(request: CompleteRequest) -> bool:
+    for message in request.messages:
+        for part in message.parts:
+            if part.HasField("image") and part.image.HasField("file"):
+                return True
+    return False
+
+
 async def with_bytes(request: CompleteRequest, files: FilesClient, *, max_bytes: int) -> CompleteRequest:
     """Return the request with the bytes of every image; the same one where none is by reference.
 
@@ -54,7 +62,7 @@ async def with_bytes(request: CompleteRequest, files: FilesClient, *, max_bytes:
       NotFound, DigestMismatch: as the files server says.
       TooLarge: an image has more bytes than a model is sent.
     """
-    if not any(part.image.HasField("file") for message in request.messages for part in message.parts):
+    if not _has_references(request):
         return request
     filled = CompleteRequest()
     filled.CopyFrom(request)

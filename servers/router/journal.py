@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 
 from servers.kit.errors import StorageUnavailable
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(NamedTuple):
     """One ask of a provider; the columns are those of `tables.ASKS`. A later row of the same key replaces it."""
 
     call_id: str
@@ -46,7 +44,7 @@ class LedgerRow:
     start_time_ms: int
 
 
-COLUMNS = tuple(field.name for field in fields(LedgerRow))
+COLUMNS = LedgerRow._fields
 _SUFFIX = ".jsonl"
 
 
@@ -84,7 +82,7 @@ class Journal:
 
     def append(self, row: LedgerRow) -> None:
         """Write a row. Raises StorageUnavailable: the answer must then not be given."""
-        line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(dict(zip(COLUMNS, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
         try:
             written = os.write(self._file, line)
         except OSError as error:
@@ -99,7 +97,7 @@ class Journal:
             self._file = -1
 
 
-def read_segment(path: Path) -> Iterator[dict[str, Any]]:
+def read_segment(path: Path) -> Iterator[LedgerRow]:
     """Yield the rows of a segment, but not one that a full disk or a power cut left torn."""
     for line in path.read_bytes().splitlines():
         try:
@@ -107,4 +105,4 @@ def read_segment(path: Path) -> Iterator[dict[str, Any]]:
         except orjson.JSONDecodeError:
             continue
         if isinstance(row, dict) and row.keys() == set(COLUMNS):
-            yield row
+            yield LedgerRow(**row)

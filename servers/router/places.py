@@ -26,11 +26,14 @@ class Places:
         if self._taken >= self._count and self._waiting >= self._queue_size:
             message = f"{self._taken} calls are in work, {self._waiting} wait, and the queue takes no more"
             raise ProviderFailure(failures.CLOSED, message, retry_after_s=1.0)
-        self._waiting += 1
-        try:
-            await self._semaphore.acquire()
-        finally:
-            self._waiting -= 1
+        if self._semaphore.locked():
+            self._waiting += 1
+            try:
+                await self._semaphore.acquire()
+            finally:
+                self._waiting -= 1
+        else:
+            await self._semaphore.acquire()  # at once
         self._taken += 1
 
     async def __aexit__(self, *_error: object) -> None:

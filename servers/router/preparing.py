@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from loupe.router.v1 import router_pb2
-from loupe.router.v1.router_pb2 import CompleteRequest, Completion, EmbedRequest, Usage
+from loupe.router.v1.router_pb2 import CompleteRequest, Completion, EmbedRequest
 from servers.kit.errors import ContextTooLong
 from servers.kit.files_client import FilesClient
 from servers.router import failures, fitting
@@ -21,7 +21,6 @@ from servers.router.failures import ProviderFailure
 from servers.router.fitting import Fitted
 from servers.router.fleet import Fleet, Target
 from servers.router.images import with_bytes
-from servers.router.prices import cost_nano_usd
 from servers.router.tokens import at_most
 
 # Prompts beyond it are counted in a thread: a tokenizer takes about 1 ms for 10 KB (tokenizers 0.23, November 2026).
@@ -101,11 +100,10 @@ class Preparation:
         )
 
     async def _admitted(self, call: Call, choice: Choice, needs: Needs) -> AbstractContextManager[None]:
-        models = tuple(target.model.section.name for target in choice.targets)
-        expected = Usage(input_tokens=needs.input_tokens, output_tokens=needs.output_tokens)
-        cost = max(cost_nano_usd(expected, target.model.section) for target in choice.targets)
-        spender = Spender(call.caller.subject, call.job_id, models)
-        return (await self._budgets.admit(spender, cost, needs.input_tokens + needs.output_tokens)).held()
+        models = tuple([target.model.section.name for target in choice.targets])
+        read, written = needs.input_tokens, needs.output_tokens
+        cost = max([target.model.prices.of_tokens(read, written) for target in choice.targets])
+        return await self._budgets.admit(Spender(call.caller.subject, call.job_id, models), cost, read + written)
 
 
 async def fitted_to(target: Target, request: CompleteRequest) -> Fitted:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import lru_cache
 
 from loupe.router.v1.router_pb2 import Usage
 from servers.router.configuration import NANO, ModelSection
@@ -12,22 +11,34 @@ _TOKENS_PRICED = 10**6
 _S_PER_HOUR = 3600
 
 
-@lru_cache(maxsize=1024)
+class Prices:
+    """A model's prices, in whole nano-dollars a token."""
+
+    __slots__ = ("_cached", "_gpu_usd_per_hour", "_input", "_output")
+
+    def __init__(self, model: ModelSection) -> None:
+        self._input = _per_token(model.input_usd_per_mtok)
+        self._output = _per_token(model.output_usd_per_mtok)
+        cached = model.cached_input_usd_per_mtok
+        self._cached = self._input if cached is None else _per_token(cached)
+        self._gpu_usd_per_hour = model.gpu_usd_per_hour
+
+    def of_tokens(self, read: int, written: int) -> int:
+        """Return the cost of so many tokens."""
+        return read * self._input + written * self._output
+
+    def of(self, usage: Usage) -> int:
+        """Return the cost of a use; accelerator time is rounded half to even."""
+        total = self.of_tokens(usage.input_tokens, usage.output_tokens)
+        total += usage.cached_input_tokens * (self._cached - self._input)
+        if usage.gpu_s and self._gpu_usd_per_hour:
+            gpu = Decimal(str(usage.gpu_s)) * self._gpu_usd_per_hour * NANO / _S_PER_HOUR
+            total += int(gpu.to_integral_value(ROUND_HALF_EVEN))
+        return total
+
+
 def _per_token(price: Decimal) -> int:
     return int(price * NANO / _TOKENS_PRICED)
-
-
-def cost_nano_usd(usage: Usage, model: ModelSection) -> int:
-    """Return the cost of a use at a model's configured prices; accelerator time is rounded half to even."""
-    cached_price = model.cached_input_usd_per_mtok
-    cached = usage.cached_input_tokens if cached_price is not None else 0
-    total = (usage.input_tokens - cached) * _per_token(model.input_usd_per_mtok)
-    total += cached * _per_token(cached_price or Decimal(0))
-    total += usage.output_tokens * _per_token(model.output_usd_per_mtok)
-    if usage.gpu_s and model.gpu_usd_per_hour:
-        gpu = Decimal(str(usage.gpu_s)) * model.gpu_usd_per_hour * NANO / _S_PER_HOUR
-        total += int(gpu.to_integral_value(ROUND_HALF_EVEN))
-    return total
 
 
 def usd(nano: int) -> str:

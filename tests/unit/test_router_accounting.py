@@ -36,7 +36,7 @@ from servers.router.http1.connections import addresses_of
 from servers.router.journal import Journal, LedgerRow
 from servers.router.locality import is_local_address, is_local_host
 from servers.router.openai.answers import decision_object
-from servers.router.prices import cost_nano_usd, usd
+from servers.router.prices import Prices, usd
 from servers.router.tokens import Estimate, OwnTokenizer
 from tests.fake_models import BEGUN, HELLO, event, fake_models, http, in_two, raw, refusal, stream, whole
 from tests.routing import provider, routing
@@ -120,9 +120,9 @@ def test_money_is_exact():
         cached_input_usd_per_mtok=Decimal("0.075"),
     )
     used = Usage(input_tokens=1_000_003, output_tokens=7, cached_input_tokens=3)
-    assert cost_nano_usd(used, model) == 150_000_000 + 3 * 75 + 7 * 601
+    assert Prices(model).of(used) == 150_000_000 + 3 * 75 + 7 * 601
     gpu = ModelSection(name="m", gpu_usd_per_hour=Decimal("3.6"))
-    assert cost_nano_usd(Usage(gpu_s=0.25), gpu) == 250_000
+    assert Prices(gpu).of(Usage(gpu_s=0.25)) == 250_000
     assert usd(150_004_432) == "0.150004432"
     assert usd(12 * 10**9 + 5) == "12.000000005"
     with pytest.raises(ValidationError, match="more than 3 decimals"):

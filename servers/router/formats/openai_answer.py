@@ -18,6 +18,8 @@ FINISH_REASONS = {
     "function_call": FinishReason.FINISH_REASON_TOOL_CALLS,
     "content_filter": FinishReason.FINISH_REASON_POLICY,
 }
+_STOP = FinishReason.FINISH_REASON_STOP
+_UNSPECIFIED = FinishReason.FINISH_REASON_UNSPECIFIED
 MAX_UINT32 = 2**32 - 1
 
 
@@ -59,14 +61,14 @@ def read_completion(body: bytes) -> Completion:
 
 def says_nothing(made: Completion) -> bool:
     """Return whether an answer ended by itself without a word; one that was cut says that it was."""
-    return not made.text and not made.tool_calls and made.finish_reason == FinishReason.FINISH_REASON_STOP
+    return not made.text and not made.tool_calls and made.finish_reason == _STOP
 
 
 class ChunkReader:
     """Reads the chunks of one streamed answer."""
 
     def __init__(self) -> None:
-        self._reason = FinishReason.FINISH_REASON_UNSPECIFIED
+        self._reason = _UNSPECIFIED
         self._usage: Usage | None = None
 
     def read(self, data: bytes) -> Delta | None:
@@ -126,9 +128,7 @@ def loads(body: bytes) -> dict[str, Any]:
 
 def finish_reason(word: str | None) -> FinishReason.ValueType:
     """Return the contract's word; what no word of ours fits ended by itself."""
-    if not word:
-        return FinishReason.FINISH_REASON_UNSPECIFIED
-    return FINISH_REASONS.get(word, FinishReason.FINISH_REASON_STOP)
+    return FINISH_REASONS.get(word, _STOP) if word else _UNSPECIFIED
 
 
 def read_usage(data: Any) -> Usage | None:

@@ -98,7 +98,7 @@ def _message(message: Message) -> dict[str, Any]:
     made: dict[str, Any] = {"role": _ROLES[message.role]}
     if all(part.HasField("text") for part in message.parts):
         # A plain string: text-only servers take no list of parts.
-        made["content"] = "".join(part.text for part in message.parts)
+        made["content"] = "".join([part.text for part in message.parts])
     else:
         made["content"] = [
             {"type": "text", "text": part.text}

@@ -236,7 +236,8 @@ class Caller(asyncio.Protocol):
         self._coming = None
         self._next.clear()
         self._pause_or_resume()
-        self._transport.write_eof()
+        if self._transport.can_write_eof():  # over TLS it can't
+            self._transport.write_eof()
         self._watch.cancel()
         self._watch = self._loop.call_later(LINGER_S, self._transport.close)
 

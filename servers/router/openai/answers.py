@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import orjson
+from google.protobuf.duration_pb2 import Duration
 
 from loupe.router.v1.router_pb2 import (
     Attempt,
@@ -31,6 +32,7 @@ _WORDS = {
     FinishReason.FINISH_REASON_TOOL_CALLS: "tool_calls",
     FinishReason.FINISH_REASON_POLICY: "content_filter",
 }
+_POLICIES = {number: name for name, number in RoutePolicy.items()}
 DONE = b"data: [DONE]\n\n"
 
 
@@ -174,14 +176,14 @@ def decision_object(decision: RouteDecision) -> dict[str, Any]:
         "model": decision.model,
         "upstream_model": decision.upstream_model,
         "revision": decision.revision,
-        "policy": RoutePolicy.Name(decision.policy),
+        "policy": _POLICIES[decision.policy],
         "arm": decision.arm,
         "reasons": list(decision.reasons),
         "attempts": [_attempt(attempt) for attempt in decision.attempts],
         "is_cache_hit": decision.is_cache_hit,
         "left_out_messages": decision.left_out_messages,
         "left_out_tokens": decision.left_out_tokens,
-        "first_token": decision.first_token.ToJsonString(),
+        "first_token": _seconds(decision.first_token),
     }
 
 
@@ -189,12 +191,22 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     made: dict[str, Any] = {
         "provider": attempt.provider,
         "model": attempt.model,
-        "duration": attempt.duration.ToJsonString(),
+        "duration": _seconds(attempt.duration),
         "is_hedge": attempt.is_hedge,
     }
     if attempt.HasField("failure"):
         made["failure"] = to_object(attempt.failure)
     return made
+
+
+def _seconds(duration: Duration) -> str:
+    """Return what `Duration.ToJsonString` does, without its 2 µs: "1s", "0.012s", "0.000452s"."""
+    nanos = duration.nanos
+    if not nanos:
+        return f"{duration.seconds}s"
+    if nanos % 1_000_000 == 0:
+        return f"{duration.seconds}.{nanos // 1_000_000:03}s"
+    return f"{duration.seconds}.{nanos // 1000:06}s" if nanos % 1000 == 0 else f"{duration.seconds}.{nanos:09}s"
 
 
 def _base64(values: list[float]) -> str:

@@ -63,12 +63,14 @@ _FILE = "loupe:"
 def read_chat(body: dict[str, Any]) -> CompleteRequest:
     """Return a chat completion's request. Raises InvalidField."""
     _refuse_unknown(body, _CHAT)
-    request = CompleteRequest(model=_text(body, "model"))
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise InvalidField("messages", "is no list")
-    request.messages.extend(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
-    request.sampling.CopyFrom(_sampling(body))
+    request = CompleteRequest(
+        model=_text(body, "model"),
+        messages=[_message(message, f"messages[{index}]") for index, message in enumerate(messages)],
+        sampling=_sampling(body),
+    )
     _read_format(body.get("response_format"), request)
     for index, tool in enumerate(_list(body, "tools")):
         request.tools.append(_tool(tool, f"tools[{index}]"))
@@ -117,14 +119,15 @@ def _refuse_unknown(body: dict[str, Any], known: frozenset[str]) -> None:
 def _message(data: Any, field: str) -> Message:
     if not isinstance(data, dict) or data.get("role") not in _ROLES:
         raise InvalidField(f"{field}.role", f"is none of {', '.join(_ROLES)}")
-    message = Message(role=_ROLES[data["role"]], tool_call_id=_text(data, "tool_call_id", field))
     content = data.get("content")
+    parts: list[Part] = []
     if isinstance(content, str):
-        message.parts.append(Part(text=content))
+        parts = [Part(text=content)]
     elif isinstance(content, list):
-        message.parts.extend(_part(part, f"{field}.content[{index}]") for index, part in enumerate(content))
+        parts = [_part(part, f"{field}.content[{index}]") for index, part in enumerate(content)]
     elif content is not None:
         raise InvalidField(f"{field}.content", "is neither a text nor a list of parts")
+    message = Message(role=_ROLES[data["role"]], parts=parts, tool_call_id=_text(data, "tool_call_id", field))
     for index, call in enumerate(_list(data, "tool_calls", field)):
         where = f"{field}.tool_calls[{index}]"
         function = _dict(_dict(call, where).get("function"), f"{where}.function")
@@ -161,21 +164,20 @@ def _image(url: str, field: str) -> Image:
 
 
 def _sampling(body: dict[str, Any]) -> Sampling:
-    sampling = Sampling()
+    given: dict[str, Any] = {}
     limit = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
     if body.get(limit) is not None:
-        sampling.max_output_tokens = _number(body, limit, int)
+        given["max_output_tokens"] = _number(body, limit, int)
     if body.get("seed") is not None:
-        sampling.seed = _number(body, "seed", int)
+        given["seed"] = _number(body, "seed", int)
     for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
         if body.get(name) is not None:
-            setattr(sampling, name, _number(body, name, float))
+            given[name] = _number(body, name, float)
     stop = body.get("stop")
     stop = [stop] if isinstance(stop, str) else stop or []
     if not isinstance(stop, list) or not all(isinstance(one, str) for one in stop):
         raise InvalidField("stop", "is neither a text nor a list of texts")
-    sampling.stop.extend(stop)
-    return sampling
+    return Sampling(stop=stop, **given)
 
 
 def _read_format(data: Any, request: CompleteRequest) -> None:
