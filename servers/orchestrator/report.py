@@ -71,9 +71,10 @@ def source_of(value: Value) -> str:
     how = {
         Origin.ORIGIN_PRINTED: f"printed “{value.printed}”",
         Origin.ORIGIN_INTERPOLATED: f"measured {value.number:g}",
+        Origin.ORIGIN_MODEL: f"a model's word for {value.number:g}",
     }.get(value.origin, f"guessed {value.number:g}")
-    where = f"{box.x_min:.0f},{box.y_min:.0f} to {box.x_max:.0f},{box.y_max:.0f}"
-    return f"{value.value_id}: {how} at {where} ({value.confidence:.0%})"
+    where = f" at {box.x_min:.0f},{box.y_min:.0f} to {box.x_max:.0f},{box.y_max:.0f}" if value.HasField("box") else ""
+    return f"{value.value_id}: {how}{where} ({value.confidence:.0%})"
 
 
 def _fidelity(figure: Figure) -> Iterator[str]:

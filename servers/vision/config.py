@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from servers.kit.config import ServerSettings
+from servers.kit.models.settings import ModelSettings
 
 
-class Settings(ServerSettings):
+class Settings(ModelSettings):
     """Read from LOUPE_VISION_*."""
 
     model_config = SettingsConfigDict(env_prefix="LOUPE_VISION_")
@@ -30,3 +30,9 @@ class Settings(ServerSettings):
 
     worker_memory_mib: int = Field(default=2048, ge=0)
     """Most address space of a worker; 0 for no limit."""
+
+    model_max_pixels: int = Field(default=1_003_520, ge=1, le=16_000_000)
+    """Of the image that a model is shown; larger ones are made smaller. 1280 image tokens of Qwen2.5-VL (its model card's example)."""  # noqa: E501 - one line of .env.example
+
+    max_output_tokens: int = Field(default=4096, ge=1)
+    """Longest answer of the model: about 250 values."""

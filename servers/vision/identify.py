@@ -20,7 +20,7 @@ def number_figures(figures: Sequence[Figure]) -> list[Figure]:
         ordered.insert(place, figure)
     for number, figure in enumerate(ordered, start=1):
         figure.figure_id = f"f{number}"
-        _name_values(figure)
+        name_values(figure)
     return ordered
 
 
@@ -29,7 +29,8 @@ def _share_a_row(first: Figure, second: Figure) -> bool:
     return shared > 0.5 * min(first.box.y_max - first.box.y_min, second.box.y_max - second.box.y_min)
 
 
-def _name_values(figure: Figure) -> None:
+def name_values(figure: Figure) -> None:
+    """Give every value of a figure its id, which begins with the figure's."""
     name = figure.figure_id
     for s, series in enumerate(figure.chart.series):
         for p, point in enumerate(series.points):

@@ -23,7 +23,7 @@ from servers.kit.errors import DeadlineExceeded, NotReady, Overloaded, UpstreamU
 REQUEST = struct.Struct(">BII")
 RESPONSE = struct.Struct(">BI")
 READY, DONE, REFUSED = 0, 1, 2
-OPERATIONS: tuple[str, ...] = ("analyze", "overlay")
+OPERATIONS: tuple[str, ...] = ("analyze", "overlay", "shrink")
 # A process that imports OpenCV and loads the recognition data takes about a second on a busy machine.
 _START_S = 60.0
 
@@ -63,7 +63,7 @@ class WorkerPool:
         for _ in range(self._size):
             self._idle.put_nowait(await self._new_worker())
 
-    async def run(self, operation: Literal["analyze", "overlay"], argument: bytes, image: bytes) -> bytes:
+    async def run(self, operation: Literal["analyze", "overlay", "shrink"], argument: bytes, image: bytes) -> bytes:
         """Return the payload of a worker's answer.
 
         Raises:

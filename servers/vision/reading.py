@@ -20,12 +20,11 @@ from servers.vision.fidelity.judge import judge
 from servers.vision.identify import number_figures
 from servers.vision.layout import text_blocks
 from servers.vision.rescale import rescale
+from servers.vision.revision import REVISION
 from servers.vision.skew import find_turn
 from servers.vision.tables.reader import read_tables
 from servers.vision.text import read_words
 
-REVISION = "4"
-"""Changes with every change of rules that may change an answer."""
 # Letters of a larger picture are still well above the height that reads best, and memory stays below 1 GiB.
 _WORKING_PX = 4_000_000
 

@@ -8,6 +8,8 @@ from typing import Any
 from loupe.vision.v1.vision_pb2 import (
     AnalyzeImageRequest,
     AnalyzeImageResponse,
+    GetEngineRequest,
+    GetEngineResponse,
     RecalibrateChartRequest,
     RecalibrateChartResponse,
     RenderOverlayRequest,
@@ -39,3 +41,7 @@ class VisionServicer(VisionServiceServicer):
         """Store a picture of the evidence."""
         picture = await self._engine.overlay(await self._files.read(request.file), request.figures)
         return RenderOverlayResponse(overlay=await self._files.write(picture, "overlay.png"))
+
+    async def GetEngine(self, request: GetEngineRequest, context: Any) -> GetEngineResponse:
+        """Return what the engine is and how it is."""
+        return GetEngineResponse(engine=await self._engine.status())

@@ -21,6 +21,7 @@ from servers.vision.image import ImageLimits, load_image
 from servers.vision.overlay import draw_overlay
 from servers.vision.pool import DONE, OPERATIONS, READY, REFUSED, REQUEST, RESPONSE
 from servers.vision.reading import read_image
+from servers.vision.shrink import shrunk
 from servers.vision.text import warm
 
 
@@ -56,6 +57,8 @@ def _work(operation: str, argument: bytes, image: bytes, limits: ImageLimits) ->
     upright = load_image(image, limits)
     if operation == "analyze":
         return read_image(upright.rgb).SerializeToString(deterministic=True)
+    if operation == "shrink":
+        return shrunk(upright.rgb, int(argument))
     return draw_overlay(upright.rgb, RenderOverlayRequest.FromString(argument).figures)
 
 

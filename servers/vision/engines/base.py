@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from loupe.type.v1.engine_pb2 import EngineStatus
 from loupe.type.v1.figure_pb2 import Figure
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 
@@ -35,6 +36,10 @@ class VisionEngine(Protocol):
 
     async def overlay(self, image: bytes, figures: Sequence[Figure]) -> bytes:
         """Return a PNG of the image with the evidence of the figures drawn on it. Raises as `analyze`."""
+        ...
+
+    async def status(self) -> EngineStatus:
+        """Return what the engine is and how it is."""
         ...
 
     async def close(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loupe.type.v1.engine_pb2 import Engine, EngineState, EngineStatus
 from loupe.type.v1.figure_pb2 import Figure
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse, RenderOverlayRequest
 from servers.vision.image import ImageLimits
 from servers.vision.pool import WorkerPool, WorkerSpec
+from servers.vision.revision import REVISION
 
 
 class BuiltinEngine:
@@ -30,6 +32,14 @@ class BuiltinEngine:
     async def overlay(self, image: bytes, figures: Sequence[Figure]) -> bytes:
         """Return a PNG of the image with the evidence of the figures drawn on it."""
         return await self._pool.run("overlay", RenderOverlayRequest(figures=figures).SerializeToString(), image)
+
+    async def shrink(self, image: bytes, max_pixels: int) -> bytes:
+        """Return the upright image as a PNG or JPEG of at most so many pixels. Raises as `analyze`."""
+        return await self._pool.run("shrink", str(max_pixels).encode(), image)
+
+    async def status(self) -> EngineStatus:
+        """Return that it answers; its revision stands in each answer."""
+        return EngineStatus(engine=Engine(name="builtin", revision=REVISION), state=EngineState.ENGINE_STATE_READY)
 
     async def close(self) -> None:
         """End the workers."""

@@ -18,6 +18,7 @@ from servers.vision.fidelity import names
 from servers.vision.fidelity.cell_terms import cell_terms
 from servers.vision.fidelity.cells import TableView, is_filled
 from servers.vision.fidelity.evidence import Agreement, Evidence
+from servers.vision.fidelity.opinions import UNSUPPORTED
 from servers.vision.measuring import values_of
 
 WEIGHTS = Path(__file__).with_name("weights.json")
@@ -54,6 +55,8 @@ def weigh(figure: figure_pb2.Figure, evidence: Sequence[Evidence]) -> None:
         value = one.entry.value
         if value.origin == figure_pb2.ORIGIN_CORRECTED:
             value.confidence = 1.0
+        elif value.origin == figure_pb2.ORIGIN_MODEL:
+            value.confidence = UNSUPPORTED if value.HasField("number") else 0.0
         else:
             value.confidence = probability(found) if value.HasField("number") else 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loupe.type.v1 import figure_pb2
-from servers.vision.fidelity import axes, labels, names, parts, tables
+from servers.vision.fidelity import axes, labels, names, opinions, parts, tables
 from servers.vision.fidelity.confidence import expected_share, judged_values, least_expected, weigh
 from servers.vision.fidelity.evidence import evidence_of
 from servers.vision.fidelity.reason import reason
@@ -25,8 +25,9 @@ def judge(figure: figure_pb2.Figure) -> None:
     """Write confidences, reasons and verdict into a figure whose values have ids. Judging again changes nothing."""
     # The sweep of a slice is not kept: whether it fits its label was found out while reading.
     recomputed = _CODES - labels.CODES if figure.chart.type in PIES else _CODES
-    kept = [one for one in figure.reasons if one.code not in recomputed]
+    kept = opinions.standing(figure, [one for one in figure.reasons if one.code not in recomputed])
     found = [*kept, *_doubts(figure)]
+    opinions.limit(figure, kept)
     share = expected_share(figure)
     if not any(value.HasField("number") for value in values_of(figure)) and figure.HasField("chart"):
         found.append(reason("no_values", "no value could be read"))

@@ -57,7 +57,8 @@ def _lines_of_one_color(chart: figure_pb2.Chart) -> Iterator[figure_pb2.Fidelity
     alike = [
         series
         for series in chart.series
-        if any(other is not series and _is_near(series.color, other.color) for other in chart.series)
+        if series.HasField("color")
+        and any(other is not series and _is_near(series.color, other.color) for other in chart.series)
     ]
     if alike:
         values = [point.y for series in alike for point in series.points]
