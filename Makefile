@@ -14,15 +14,17 @@ export UV_SYSTEM_CERTS := 1
 
 PROTOS := $(shell find proto third_party/proto -name '*.proto')
 
-.PHONY: help setup packages runtime demo test lint bench soak fuzz proto env-example clean
+.PHONY: help setup packages runtime demo test test-engines test-vllm lint bench soak fuzz proto env-example secrets clean
 
 help:
 	@echo "make demo    set everything up, start the mesh, analyse examples/coffee.png"
 	@echo "make test    set up what the tests need and run all of them"
+	@echo "make test-engines  the engines against real model servers: transformers and Triton, 1.6 GB; make test-vllm: vLLM, 3.5 GB"
 	@echo "make bench   measure, and print the table of docs/bench.md"
 	@echo "make soak    10,000 mixed sandbox runs, and what they leave behind"
 	@echo "make fuzz    thousands of new hostile inputs to the sandbox"
 	@echo "make lint    formatting, types, imports, contracts"
+	@echo "make secrets keys, certificates and passwords for compose.yaml and k8s/, in secrets/"
 
 setup: packages .build/synced runtime
 
@@ -61,6 +63,38 @@ test: setup lint
 	@# Some tests wait for real processes on a shared machine: what failed runs once more, alone, and fails if it fails again.
 	$(BIN)/pytest --cov --cov-report=term:skip-covered || $(BIN)/pytest --last-failed --last-failed-no-failures none
 
+# Engines that bring torch, Triton or vLLM: each in an environment of its own, pinned. Their tests run by the project's code.
+.build/engines/installed: $(UV) uv.lock
+	$(UV) venv --quiet --clear --seed --python $(PYTHON) .build/engines
+	$(UV) export --quiet --frozen --all-extras --no-emit-project --no-hashes --no-annotate --no-header -o .build/engines/all.txt
+	$(UV) export --quiet --frozen --extra router --extra files --extra transformers --prune torch \
+		--no-emit-project --no-hashes --no-annotate --no-header -o .build/engines/most.txt
+	$(UV) pip install --quiet --python .build/engines/bin/python -r .build/engines/most.txt
+	@# By pip, which takes the build for CPUs wherever it is told to look for wheels; from PyPI alone it is the one for CUDA.
+	.build/engines/bin/pip install --quiet --disable-pip-version-check -c .build/engines/all.txt torch
+	touch $@
+
+.build/triton/installed: tests/engines/triton.txt
+	/usr/bin/python3.11 -m venv --clear .build/triton
+	.build/triton/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
+
+.build/vllm/installed: tests/engines/vllm.txt tests/engines/vllm_fixes.py
+	$(PYTHON) -m venv --clear .build/vllm
+	.build/vllm/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	.build/vllm/bin/python tests/engines/vllm_fixes.py
+	touch $@
+
+.build/engines/models: .build/engines/installed tests/engines/tiny_models.py
+	.build/engines/bin/python -m tests.engines.tiny_models $@
+
+test-engines: .build/synced .build/engines/installed .build/triton/installed .build/engines/models
+	@bash .ci/packages engines
+	LOUPE_TEST_ENGINES=transformers,triton .build/engines/bin/pytest tests/conformance tests/engines
+
+test-vllm: .build/synced .build/engines/installed .build/vllm/installed .build/engines/models
+	LOUPE_TEST_ENGINES=vllm .build/engines/bin/pytest tests/conformance
+
 soak: setup
 	@bash .ci/packages tests
 	$(BIN)/python -m tests.soak
@@ -76,6 +110,9 @@ proto:
 
 env-example:
 	$(BIN)/python -m servers.kit.env_example
+
+secrets: .build/synced
+	@$(BIN)/python -m cli.provision secrets
 
 clean:
 	rm -rf .build .venv loupe buf .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

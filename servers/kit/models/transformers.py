@@ -147,6 +147,11 @@ class TransformersModel:
         end.decision.CopyFrom(self._decision())
         yield StreamCompleteResponse(end=end)
 
+    @property
+    def in_work(self) -> int:
+        """Questions that are being answered or wait for it."""
+        return len(self._running)
+
     async def status(self) -> EngineStatus:
         """Return whether the model is loaded, and its memory."""
         status = EngineStatus(engine=self.identity, state=EngineState.ENGINE_STATE_STARTING)

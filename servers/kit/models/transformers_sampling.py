@@ -70,7 +70,9 @@ class Grammar:
         """Take an `llguidance` tokenizer. Raises InvalidField for a schema that it can't follow."""
         from llguidance import LLMatcher
 
-        self._matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_json_schema(schema_json or _ANY_OBJECT))
+        # Where a schema allows any white space a small model may write nothing else until its limit.
+        grammar = LLMatcher.grammar_from_json_schema(schema_json, defaults={"whitespace_flexible": False})
+        self._matcher = LLMatcher(tokenizer, grammar)
         self._taken = 0
         if self._matcher.is_error():
             raise InvalidField("response_format.json_schema.schema_json", self._matcher.get_error())

@@ -1,0 +1,1 @@
+"""Engines with real models: tiny ones, made here, in environments of their own."""
