@@ -33,7 +33,7 @@ packages:
 
 $(UV):
 	$(PYTHON) -m venv .build/uv
-	.build/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	.build/uv/bin/pip install --quiet --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 # Code generated from the contracts is part of the install: pip and uv run the build hook.
 .build/synced: $(UV) pyproject.toml uv.lock hatch_build.py $(PROTOS)
@@ -71,17 +71,17 @@ test: setup lint
 		--no-emit-project --no-hashes --no-annotate --no-header -o .build/engines/most.txt
 	$(UV) pip install --quiet --python .build/engines/bin/python -r .build/engines/most.txt
 	@# By pip, which takes the build for CPUs wherever it is told to look for wheels; from PyPI alone it is the one for CUDA.
-	.build/engines/bin/pip install --quiet --disable-pip-version-check -c .build/engines/all.txt torch
+	.build/engines/bin/pip install --quiet --quiet --disable-pip-version-check -c .build/engines/all.txt torch
 	touch $@
 
 .build/triton/installed: tests/engines/triton.txt
 	/usr/bin/python3.11 -m venv --clear .build/triton
-	.build/triton/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	.build/triton/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps -r $<
 	touch $@
 
 .build/vllm/installed: tests/engines/vllm.txt tests/engines/vllm_fixes.py
 	$(PYTHON) -m venv --clear .build/vllm
-	.build/vllm/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	.build/vllm/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps -r $<
 	.build/vllm/bin/python tests/engines/vllm_fixes.py
 	touch $@
 
