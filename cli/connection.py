@@ -49,6 +49,9 @@ class Connection:
     metadata: tuple[tuple[str, str], ...]
     """Goes with every call."""
 
+    channel: grpc.aio.Channel
+    """For servers that few commands ask."""
+
     file_service: FilesServiceAsyncStub
     vision: VisionServiceAsyncStub
     jobs: OrchestratorServiceAsyncStub
@@ -103,6 +106,7 @@ async def connect(address: str, key: str) -> AsyncIterator[Connection]:
         yield Connection(
             address,
             (("authorization", f"Bearer {key}"),),
+            channel,
             file_service=FilesServiceStub(channel),
             vision=VisionServiceStub(channel),
             jobs=OrchestratorServiceStub(channel),

@@ -220,12 +220,40 @@ def correct(
 
 @loupe.group()
 def models() -> None:
-    """Models on this machine.
+    """Models: what there is, what answers, and fetching more.
 
     \b
     Example:
-      loupe models pull Qwen/Qwen2.5-VL-3B-Instruct
+      loupe models status
     """
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def models_list(as_json: bool) -> ExitCode:
+    """Show the models on this machine, and those that the router reaches where the mesh runs.
+
+    \b
+    Example:
+      loupe models list
+    """
+    from cli import engines as command
+
+    return command.listed(settings(), as_json=as_json)
+
+
+@models.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def models_status(as_json: bool) -> ExitCode:
+    """Show which engine and which model answers at each server, and how it is; exit code 0 only if all are well.
+
+    \b
+    Example:
+      loupe models status
+    """
+    from cli import engines as command
+
+    return command.status(settings(), as_json=as_json)
 
 
 @models.command("pull")

@@ -15,6 +15,7 @@ from loupe.orchestrator.v1.incident_pb2 import Incident
 from loupe.orchestrator.v1.orchestrator_pb2 import RunJobResponse, Step, WatchJobResponse
 from loupe.reasoning.v1.reasoning_pb2 import Action
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
+from loupe.type.v1.engine_pb2 import Engine
 from servers.kit import wire_json
 
 
@@ -76,6 +77,7 @@ class TextLines:
         match step.WhichOneof("body"):
             case "thought":
                 self._line(("  " + wording.plain(step.thought.text), "dim"))
+                self._stood_in("deciding", step.thought.engine)
                 self._wait("deciding")
             case "action":
                 self._action, self._since = step.action, step.create_time
@@ -104,7 +106,15 @@ class TextLines:
         mark, style = ("✗", "red") if wording.is_setback(step.observation) else ("✓", "green")
         took = f" ({_seconds(self._since, step.create_time):.1f} s)" if self._since else ""
         self._line((f"  {mark} ", style), (f"{doing} … {told}", ""), (took, "dim"))
+        self._stood_in(doing, step.observation.figures.engine)
+        self._stood_in(doing, step.observation.code.engine)
         self._action = self._since = None
+
+    def _stood_in(self, doing: str, engine: Engine) -> None:
+        """Say that a model could not answer, and what did instead."""
+        if engine.degraded_reason:
+            told = f"{doing} by the {engine.name} engine: {engine.degraded_reason}"
+            self._line(("  ! ", "yellow"), (wording.plain(told), "yellow"))
 
     def _answer(self, answer: Answer) -> None:
         if answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE:

@@ -38,9 +38,19 @@ def _lines(view: JobView, answer: Answer, data_csv: str) -> Iterator[str]:
     yield "\n## How far to trust it\n"
     for figure in view.figures:
         yield from _fidelity(figure)
+    yield from _stood_in(view)
     yield "\n## Compute it again\n"
     yield "`python analysis.py` in this folder reads `chart.json` and writes `data.csv`, `chart.png` and `answer.json`."
     yield "`manifest.json` has the hash of every file and what made it."
+
+
+def _stood_in(view: JobView) -> Iterator[str]:
+    """Yield what was not done by the model that the installation is configured for; the reason may name times."""
+    code = view.code.engine if view.code else None
+    parts = (("read", view.vision_engine), ("planned", view.reasoning_engine), ("written", code))
+    for done, engine in parts:
+        if engine and engine.degraded_reason:
+            yield f"- {done} by the {engine.name} engine: the configured model could not answer (see `manifest.json`)"
 
 
 def _table(rows: list[list[str]]) -> Iterator[str]:
