@@ -54,7 +54,8 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         streams = Streams(preparation, accounts, cache, shadows)
         max_body_bytes = settings.max_body_kib * 1024
         surface = OpenAiSurface(router, streams, fleet, aspects_for(settings), max_body_bytes=max_body_bytes)
-        address = await stack.enter_async_context(listening(surface.answer, settings.address_of("openai"), settings.tls))
+        openai_address = settings.address_of("openai")
+        address = await stack.enter_async_context(listening(surface.answer, openai_address, settings.tls))
         log.info("listening for OpenAI-compatible calls", extra={"openai_address": address})
         servicer = RouterServicer(router, streams, fleet, ledger, budgets)
         # All that was loaded stays to the end: the collector need not walk through it, call after call.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from loupe.router.v1.router_pb2 import CompleteRequest, RoutePolicy
 from servers.kit.errors import NoCapableModel
@@ -17,8 +16,7 @@ _LETTERS_PER_TOKEN = 4
 _USUAL_OUTPUT_TOKENS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What a request asks of a model."""
 
     serves: Literal["chat", "embeddings"]
@@ -55,8 +53,7 @@ class Needs:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The models to ask, in order; never empty."""
 
     route: Route

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from servers.kit import identity
 from servers.kit.errors import LoupeError
@@ -28,8 +28,7 @@ _LONGEST_WAIT_S = 5.0
 _COOL_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Switches:
+class Switches(NamedTuple):
     """What may be done for a call."""
 
     retry: bool

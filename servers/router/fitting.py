@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from loupe.router.v1.router_pb2 import CompleteRequest, Fitting, MessageRole, Part
 from servers.kit.errors import ContextTooLong
@@ -14,8 +14,7 @@ from servers.router.tokens import TokenCounter
 _LEAST_ANSWER_TOKENS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(NamedTuple):
     """A prompt that fits."""
 
     request: CompleteRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from loupe.router.v1 import router_pb2
 from loupe.router.v1.router_pb2 import CompleteRequest, Completion, EmbedRequest
@@ -27,8 +27,7 @@ from servers.router.tokens import at_most
 _COUNTED_IN_PLACE_BYTES = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A call that may be made."""
 
     call: Call

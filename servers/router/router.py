@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from loupe.router.v1.router_pb2 import (
     CompleteRequest,
@@ -26,8 +26,7 @@ from servers.router.providers.base import Vectors
 from servers.router.shadows import Shadows
 
 
-@dataclass(frozen=True, slots=True)
-class _Whole:
+class _Whole(NamedTuple):
     completion: Completion
     fitted: Fitted
 

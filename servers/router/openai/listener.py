@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from loupe.router.v1.router_pb2 import CompleteRequest, StreamCompleteResponse
-from servers.kit import identity
+from servers.kit import identity, logs
 from servers.kit.errors import LoupeError, NotFound
 from servers.kit.interceptors.call import Aspect, Call, around
 from servers.kit.status import from_exception
@@ -72,8 +72,7 @@ class OpenAiSurface:
             raise
         finally:
             took_ms = round((time.perf_counter() - started) * 1000, 2)
-            extra = {"method": f"openai {method}", "code": code, "ms": took_ms, "request_id": identity.request_id()}
-            log.info("rpc", extra=extra)
+            logs.call(f"openai {method}", code, took_ms, identity.request_id())
 
     async def _chat(self, exchange: Exchange) -> None:
         body = read_body(await exchange.read(self._max_body_bytes))
