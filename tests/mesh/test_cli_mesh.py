@@ -169,6 +169,18 @@ def test_status_shows_every_server_and_all_serve(shell: Shell, first) -> None:
     assert [line.split()[:2] for line in table[1:10]] == [[name, "serving"] for name in SERVERS]
 
 
+def test_models_status_shows_the_engine_of_every_server_that_may_ask_a_model(shell: Shell, first) -> None:
+    done = shell.loupe("models", "status")
+    assert done.returncode == 0
+    head, *lines = [line.split() for line in done.stdout.splitlines()]
+    assert head == ["SERVER", "ENGINE", "MODEL", "REVISION", "MEMORY", "STATE"]
+    assert [(line[0], line[1], line[-1]) for line in lines] == [
+        (name, "builtin", "ready") for name in ("vision", "reasoning", "codegen", "critic")
+    ]
+    told = json.loads(shell.loupe("models", "list", "--json").stdout)
+    assert told == {"pulled": [], "routed": []}
+
+
 def test_json_lines_are_what_the_rest_stream_has(shell: Shell, first) -> None:
     done = shell.loupe("analyze", "coffee.png", "--json", "-o", "described")
     assert done.returncode == 0

@@ -27,6 +27,7 @@ from loupe.reasoning.v1.reasoning_pb2 import (
 )
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome, PythonError, RunResult
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
+from loupe.type.v1.engine_pb2 import Engine
 from loupe.type.v1.figure_pb2 import Chart, ChartType, DataPoint, Fidelity, FidelityReason, Figure, Series, Table, Value
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
 
@@ -199,3 +200,14 @@ def test_json_lines_hold_messages_only(capsys: pytest.CaptureFixture[str]) -> No
         "step": {"sequence": 1, "attempt": 0, "job_state": "JOB_STATE_RUNNING", "thought": {"text": "é"}}
     }
     assert shown.err == "out/coffee/ has 9 files\n"
+
+
+def test_an_engine_that_stood_in_for_a_model_is_told_of():
+    engine = Engine(name="builtin", degraded_reason="mistral could not answer:\nno connection")
+    lines = printed(
+        Thought(text="Add them up.", engine=engine),
+        Action(write_code=WriteCode()),
+        Observation(code=CodeWritten(source="x = 1\n", engine=engine)),
+    )
+    assert "  ! deciding by the builtin engine: mistral could not answer: no connection" in lines
+    assert "  ! writing the code by the builtin engine: mistral could not answer: no connection" in lines

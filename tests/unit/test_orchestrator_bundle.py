@@ -9,7 +9,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobSpec, Step, Thought
-from loupe.reasoning.v1.reasoning_pb2 import Action, Observation, ReadFigures, RunCode, RunObserved, WriteCode
+from loupe.reasoning.v1.reasoning_pb2 import (
+    Action,
+    CodeWritten,
+    Observation,
+    ReadFigures,
+    RunCode,
+    RunObserved,
+    WriteCode,
+)
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus, AnswerValue
 from loupe.type.v1.engine_pb2 import Engine
 from loupe.type.v1.figure_pb2 import (
@@ -151,6 +159,22 @@ def test_a_view_knows_what_was_done_and_what_hangs():
     assert seen.pending == Action(write_code=WriteCode())
     assert (seen.last_sequence, seen.repair_count, seen.code, seen.run) == (4, 0, None, None)
     assert seen.reasoning_engine == Engine(name="builtin", revision="7")
+
+
+def test_the_planner_is_who_made_the_plan_and_not_who_went_on_from_it():
+    by_model = Engine(name="routed", revision="v0.3", model="gpu/mistral", prompt="plan@1")
+    planned = ({"thought": Thought(engine=by_model)}, {"action": Action(write_code=WriteCode())})
+    written = {"observation": Observation(code=CodeWritten(source="1", engine=by_model))}
+    seen = view(*READ, *planned, written, {"thought": Thought(engine=Engine(name="builtin"))})
+    assert seen.reasoning_engine == by_model
+
+
+def test_a_report_names_what_a_model_was_to_do_and_did_not():
+    stood_in = Engine(name="builtin", degraded_reason="it is away for another 3 s")
+    seen = view(*READ, {"thought": Thought(engine=stood_in)}, {"action": Action(write_code=WriteCode())})
+    text = report(seen, Answer(), "label,A\n")
+    assert "- planned by the builtin engine: the configured model could not answer (see `manifest.json`)" in text
+    assert "3 s" not in text
 
 
 def test_an_incident_names_the_plan_that_is_left_and_when():
