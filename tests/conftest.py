@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from servers.kit.postgres import Schema
 from tests.object_store import ObjectStore
 from tests.postgres import PostgresServer, schema
+from tests.redis_server import RedisServer
 
 # The same examples in every run: what fails in CI fails at home. `HYPOTHESIS_PROFILE=searching` looks for new ones,
 # "fuzzing" for thousands.
@@ -50,6 +51,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | Schema:
         return tmp_path / "records.sqlite"
     server: PostgresServer = request.getfixturevalue("postgres")
     return schema(server.new_database(), "records")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis that runs. A test that kills it starts it again."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,8 @@ S = TypeVar("S", bound=ServerSettings)
 # Callers look a name up anew when a connection ends, and so find new replicas. Calls on it go on to their end.
 _CONNECTION_AGE_MS = 300_000
 
+LIVE = "live"
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -66,17 +68,19 @@ def run(server: str, settings: S, build: Build[S]) -> None:
     logs.configure(server, settings.log_level)
     telemetry.start(server, settings.otlp_endpoint)
     try:
-        _loop_runner()(_serve(server, settings, build))
+        run_loop(_serve(server, settings, build))
     finally:
         telemetry.stop(settings.otlp_endpoint)
 
 
-def _loop_runner() -> Callable[[Any], None]:
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process's whole work on the fastest event loop there is."""
     try:
         import uvloop
     except ImportError:
-        return asyncio.run
-    return uvloop.run
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
 
 
 async def _serve(server: str, settings: S, build: Build[S]) -> None:
@@ -121,7 +125,7 @@ async def _live(server: str, settings: S, build: Build[S]) -> None:
         address = _bind(grpc_server, listen, settings.tls)
         await grpc_server.start()
         if settings.health_listen:
-            await stack.enter_async_context(_answering_health(health_servicer, settings.health_listen))
+            await stack.enter_async_context(answering_health(health_servicer, settings.health_listen))
         stopping = asyncio.Event()
         _on_signal(stopping.set)
         state = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
@@ -158,8 +162,13 @@ def _grpc_server(server: str, settings: ServerSettings, listen: str) -> grpc.aio
 
 
 @asynccontextmanager
-async def _answering_health(servicer: health.aio.HealthServicer, listen: str) -> AsyncIterator[None]:
-    """Answer health, and nothing else, at a port of its own; until the very end, so that draining shows."""
+async def answering_health(servicer: health.aio.HealthServicer, listen: str) -> AsyncIterator[None]:
+    """Answer health, and nothing else, at a port of its own; until the very end, so that draining shows.
+
+    Whoever asks for the service "live" learns that the process answers, whether it can serve or not: what is missing
+    is in its answers, and starting it again would not bring it.
+    """
+    await servicer.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
     own = grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, own)
     _bind(own, listen, None)

@@ -115,18 +115,28 @@ class Journal:
                 await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
             return await job_of(connection, await _row(connection, JOBS.c.job_id == job_id)), True
 
-    async def append(self, job_id: str, attempt: int | None, *steps: Step) -> list[Step]:
+    async def append(
+        self, job_id: str, attempt: int | None, *steps: Step, after_sequence: int | None = None
+    ) -> list[Step]:
         """Store steps as the job's next, all or none, and return them with their numbers.
 
         Args:
           attempt: under which attempt; None for the owner, whose word counts whoever works.
           steps: each with its `body` and `job_state`.
+          after_sequence: of the step that they follow. Where they follow it already, they were stored by a call whose
+            answer was lost, and are not stored again.
         Raises:
           Fenced: the job has ended or another attempt has it; nothing was stored.
           TooLarge: no watcher could be sent a step.
         """
         async with transaction(self._engine) as connection:
             row = await _locked(connection, job_id)
+            if after_sequence is not None and row is not None and row.last_sequence > after_sequence:
+                stored = await _following(connection, row, after_sequence)
+                if [_told(step) for step in stored] == [_told(step) for step in steps]:
+                    self._tails.tell(job_id)
+                    return stored
+                raise Fenced(job_id)
             if row is None or row.state in TERMINAL or attempt not in (None, row.attempt):
                 raise Fenced(job_id)
             stored = await _add(connection, row, steps)
@@ -242,6 +252,22 @@ async def _waiting(connection: Any, owner: str) -> Waiting:
 async def _body(connection: Any, job_id: str, sequence: int) -> Any:
     where = (STEPS.c.job_id == job_id, STEPS.c.sequence == sequence)
     return await connection.scalar(select(STEPS.c.body).where(*where))
+
+
+async def _following(connection: Any, row: Any, after_sequence: int) -> list[Step]:
+    """Return the steps after a number that the job's present attempt stored."""
+    query = select(STEPS.c.body).where(STEPS.c.job_id == row.job_id, STEPS.c.sequence > after_sequence)
+    bodies = (await connection.scalars(query.order_by(STEPS.c.sequence))).all()
+    return [step for step in map(Step.FromString, bodies) if step.attempt == row.attempt]
+
+
+def _told(step: Step) -> Step:
+    """Return a step without what storing it adds."""
+    told = Step()
+    told.CopyFrom(step)
+    for field in ("sequence", "attempt", "create_time"):
+        told.ClearField(field)
+    return told
 
 
 async def _locked(connection: Any, job_id: str) -> Any:

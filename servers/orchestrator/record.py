@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Sequence
+
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState, Step
 from loupe.reasoning.v1.reasoning_pb2 import Action, Observation
+from servers.kit.errors import StorageUnavailable
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import Journal
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 30.0
+"""After which the job ends as an incident, as soon as that can be stored."""
+_AGAIN_AFTER_S = 0.5
 
 
 class Record:
@@ -29,5 +40,17 @@ class Record:
         for step in steps:
             if step.job_state == JobState.JOB_STATE_UNSPECIFIED:
                 step.job_state = JobState.JOB_STATE_RUNNING
-        for stored in await self._journal.append(view.job_id, view.attempt, *steps):
+        for stored in await self._stored(view, steps):
             view.apply(stored)
+
+    async def _stored(self, view: JobView, steps: Sequence[Step]) -> list[Step]:
+        """Return the steps as stored, with patience: a database's restart must not lose what came of an action."""
+        until = asyncio.get_running_loop().time() + PATIENCE_S
+        while True:
+            try:
+                return await self._journal.append(view.job_id, view.attempt, *steps, after_sequence=view.last_sequence)
+            except StorageUnavailable as error:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+                log.error("step not stored, will try again", extra={"job_id": view.job_id, "reason": error.message})
+                await asyncio.sleep(_AGAIN_AFTER_S)

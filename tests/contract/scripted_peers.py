@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +103,8 @@ class Script:
     )
     hang: asyncio.Event | None = None
     """Set: the sandbox never answers."""
+    before: Callable[[str], Awaitable[None]] | None = None
+    """Set: awaited before each answer, with the name of the call."""
 
     runs: list[sandbox_pb2.RunSpec] = field(default_factory=list)
     run_inputs: list[bytes] = field(default_factory=list)
@@ -112,6 +114,10 @@ class Script:
     corrections: list[vision_pb2.RecalibrateChartRequest] = field(default_factory=list)
     repairs: list[codegen_pb2.RepairCodeRequest] = field(default_factory=list)
     authorizations: list[critic_pb2.AuthorizeRunRequest] = field(default_factory=list)
+
+    async def asked(self, name: str) -> None:
+        if self.before is not None:
+            await self.before(name)
 
 
 async def _fail(context: Any, error: LoupeError) -> None:
@@ -128,16 +134,19 @@ class Vision(vision_service_pb2_grpc.VisionServiceServicer):
         return vision_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
 
     async def AnalyzeImage(self, request: Any, context: Any) -> vision_pb2.AnalyzeImageResponse:
+        await self.script.asked("AnalyzeImage")
         self.script.readings += 1
         if self.script.vision_error is not None and self.script.readings <= self.script.vision_failures:
             await _fail(context, self.script.vision_error)
         return vision_pb2.AnalyzeImageResponse(width_px=8, height_px=8, figures=self.script.figures, engine=ENGINE)
 
     async def RenderOverlay(self, request: Any, context: Any) -> vision_pb2.RenderOverlayResponse:
+        await self.script.asked("RenderOverlay")
         # Any file of the owner's will do as the picture.
         return vision_pb2.RenderOverlayResponse(overlay=request.file)
 
     async def RecalibrateChart(self, request: Any, context: Any) -> vision_pb2.RecalibrateChartResponse:
+        await self.script.asked("RecalibrateChart")
         self.script.corrections.append(request)
         return vision_pb2.RecalibrateChartResponse(figure=request.figure)
 
@@ -150,6 +159,7 @@ class Reasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
         return reasoning_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
 
     async def DecideNextAction(self, request: Any, context: Any) -> reasoning_pb2.DecideNextActionResponse:
+        await self.script.asked("DecideNextAction")
         chosen = self.script.plan(request)
         return reasoning_pb2.DecideNextActionResponse(thought="So it goes.", action=chosen, engine=ENGINE)
 
@@ -166,9 +176,11 @@ class Codegen(codegen_service_pb2_grpc.CodegenServiceServicer):
         return codegen_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
 
     async def GenerateCode(self, request: Any, context: Any) -> codegen_pb2.GenerateCodeResponse:
+        await self.script.asked("GenerateCode")
         return codegen_pb2.GenerateCodeResponse(program=_program("print(1)\n"), engine=ENGINE)
 
     async def RepairCode(self, request: codegen_pb2.RepairCodeRequest, context: Any) -> codegen_pb2.RepairCodeResponse:
+        await self.script.asked("RepairCode")
         self.script.repairs.append(request)
         source = f"print({1 + request.repair_number})\n"
         return codegen_pb2.RepairCodeResponse(program=_program(source), engine=ENGINE)
@@ -194,9 +206,11 @@ class Critic(critic_service_pb2_grpc.CriticServiceServicer):
         return critic_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
 
     async def ReviewCode(self, request: critic_pb2.ReviewCodeRequest, context: Any) -> critic_pb2.ReviewCodeResponse:
+        await self.script.asked("ReviewCode")
         return critic_pb2.ReviewCodeResponse(verdict=self.verdict(request.source))
 
     async def AuthorizeRun(self, request: Any, context: Any) -> critic_pb2.AuthorizeRunResponse:
+        await self.script.asked("AuthorizeRun")
         self.script.authorizations.append(request)
         return critic_pb2.AuthorizeRunResponse(verdict=self.verdict(request.source), token="signed")
 
@@ -206,6 +220,7 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
         self.script = script
 
     async def RunCode(self, request_iterator: Any, context: Any) -> AsyncIterator[sandbox_pb2.RunCodeResponse]:
+        await self.script.asked("RunCode")
         received = [message async for message in request_iterator]
         self.script.runs.append(received[0].spec)
         self.script.run_inputs.append(b"".join(message.input.data for message in received[1:]))

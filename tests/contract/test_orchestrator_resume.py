@@ -52,8 +52,10 @@ class Mortal(Journal):
 
     last = 0
 
-    async def append(self, job_id: str, attempt: int | None, *steps: Step) -> list[Step]:
-        stored = await super().append(job_id, attempt, *steps)
+    async def append(
+        self, job_id: str, attempt: int | None, *steps: Step, after_sequence: int | None = None
+    ) -> list[Step]:
+        stored = await super().append(job_id, attempt, *steps, after_sequence=after_sequence)
         if self.last and stored[0].sequence <= self.last <= stored[-1].sequence:
             raise asyncio.CancelledError  # as at the process's end: no word to anyone
         return stored

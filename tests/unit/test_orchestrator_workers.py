@@ -23,9 +23,10 @@ from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.caretaker import Caretaker
 from servers.orchestrator.claims import Claims
 from servers.orchestrator.job_view import JobView
-from servers.orchestrator.journal import Journal
+from servers.orchestrator.journal import Fenced, Journal
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
+from tests.postgres import schema
 
 MIGRATIONS = Path(workers_module.__file__).parent / "migrations"
 KINDS = incident_pb2.IncidentKind
@@ -268,6 +269,38 @@ async def _read_only(engine: AsyncEngine, state: str) -> None:
         await connection.execute(text("SELECT pg_reload_conf()"))
         while await connection.scalar(text("SHOW default_transaction_read_only")) != state:
             pass
+
+
+async def test_a_step_whose_answer_was_lost_is_stored_once(opened):
+    async with opened() as it:
+        job = await it.busy()
+        before = (await it.journal.get("local", job.job_id)).last_sequence
+        first = await it.journal.append(job.job_id, 1, THOUGHT, after_sequence=before)
+        again = await it.journal.append(job.job_id, 1, THOUGHT, after_sequence=before)
+        assert again == first
+        assert [step.sequence for step in await it.journal.steps(job.job_id, 0, 100)] == [1, 2]
+        other = Step(thought=Thought(text="Another."), job_state=JobState.JOB_STATE_RUNNING)
+        with pytest.raises(Fenced):
+            await it.journal.append(job.job_id, 1, other, after_sequence=before)
+
+
+async def test_two_processes_share_the_work_and_one_takes_up_what_the_other_lost(postgres):
+    where = schema(postgres.new_database(), "records")
+    async with asyncio.timeout(30), open_database(where, MIGRATIONS) as engine:
+        settings = {"count": 1, "queue_size": 9, "owner_queue_size": 9, "lease_s": 0.5}
+        one, other = World(engine, settings), World(engine, settings)
+        await one.workers.start()
+        await other.workers.start()
+        jobs = [await one.enqueue(), await one.enqueue()]
+        assert {await one.loop.began.get(), await other.loop.began.get()} == {job.job_id for job in jobs}
+        # As at a process's sudden end: it renews no lease and gives nothing back.
+        for task in (one.workers._taking, one.workers._keeping, *one.workers._in_work):
+            assert task is not None
+            task.cancel()
+        other.loop.leave.set()
+        for job in jobs:
+            assert (await other.ended(job.job_id)).state == JobState.JOB_STATE_SUCCEEDED
+        await other.workers.close()
 
 
 async def test_jobs_cut_off_at_any_moment_leave_logs_without_a_gap(opened):
