@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pb2
@@ -14,6 +17,7 @@ from servers.kit.models.prompts import Prompt, read_prompt
 from servers.kit.models.schema import schema_of
 from servers.kit.models.structured import Form, as_data
 from servers.reasoning.engines.model import _NOT_THE_MODELS as NOT_THE_PLANNERS
+from servers.router.configuration import Configuration
 from servers.vision.opinion import form as vision_form
 
 PROMPTS = [
@@ -108,3 +112,14 @@ def test_no_model_can_claim_evidence_or_limits():
     for name in ("box", "confidence", "origin", "value_id", "fidelity", "reasons"):
         assert f'"{name}"' not in schema
     assert "loupe.reasoning.v1.Action.run_code" in NOT_THE_PLANNERS
+
+
+def test_the_file_of_providers_on_the_page_is_a_usable_one():
+    page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    configuration = Configuration.model_validate(tomllib.loads(block))
+    models = {model.name: model for provider in configuration.providers for model in provider.models}
+    for server, model in re.findall(r"LOUPE_(\w+)_MODEL=(\S+)", page):
+        needs_json = server != "CODEGEN"
+        assert models[model].json_schema is needs_json
+    assert models["qwen-vl"].vision
