@@ -16,20 +16,18 @@ class _Letters:
     """Random letters, drawn for many ids at once: asking the kernel for each took most of an id's time."""
 
     def __init__(self) -> None:
-        self._process_id = -1
-        self._left: list[str] = []
+        self._left: list[str] | None = None
 
     def next(self) -> str:
         """Return the letters of one id, which were never returned before."""
-        if self._process_id == os.getpid():  # a fork would go on with those of its parent
-            with suppress(IndexError):
-                return self._left.pop()
+        if self._left is None:
+            self._left = []
+            os.register_at_fork(after_in_child=self._left.clear)  # or it would go on with those of its parent
+        with suppress(IndexError):
+            return self._left.pop()
         drawn = secrets.token_bytes(_LENGTH * _DRAWN_AT_ONCE).translate(_LETTER_OF_BYTE).decode()
-        left = [drawn[start : start + _LENGTH] for start in range(0, len(drawn), _LENGTH)]
-        mine = left.pop()
-        self._left = left  # where another thread draws at the same time, one of the draws is forgotten
-        self._process_id = os.getpid()
-        return mine
+        self._left += [drawn[start : start + _LENGTH] for start in range(_LENGTH, len(drawn), _LENGTH)]
+        return drawn[:_LENGTH]
 
 
 _LETTERS = _Letters()

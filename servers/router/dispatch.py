@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -15,10 +14,11 @@ from servers.kit.errors import LoupeError
 from servers.router import failures
 from servers.router.failures import ProviderFailure
 from servers.router.fleet import Target
+from servers.router.places import Place
 
 T = TypeVar("T")
-Open: TypeAlias = Callable[[Target, AsyncExitStack], Awaitable[T]]
-"""Asks a target and returns its answer, or the beginning of it; what must stay open until its end goes on the stack."""
+Open: TypeAlias = Callable[[Target, Place], Awaitable[T]]
+"""Asks a target and returns its answer, or the beginning of it; what must be closed at its end is told to the place."""
 
 MAX_ASKS = 6
 """Of one call, failover and retries together."""
@@ -69,11 +69,11 @@ class NobodyAnswered(Exception):
 
 @dataclass(slots=True)
 class Opened(Generic[T]):
-    """An answer that has begun. The stack must be closed when it ends."""
+    """An answer that has begun. Its place must be given back when it ends."""
 
     value: T
     ask: Ask
-    stack: AsyncExitStack
+    place: Place
 
 
 async def first_answer(targets: Sequence[Target], switches: Switches, open_: Open[T], asks: list[Ask]) -> Opened[T]:
@@ -158,13 +158,13 @@ async def _ask(
         wait_s = at.breaker.wait_s
         ask.end(ProviderFailure(failures.CLOSED, f"not asked for another {wait_s:.1f} s", retry_after_s=wait_s or 1.0))
         return None
-    stack = AsyncExitStack()
+    place = Place(at.places)
     try:
-        await stack.enter_async_context(at.places)
+        await place.take()
         ask.was_sent = True
-        value = await open_(target, stack)
+        value = await open_(target, place)
     except ProviderFailure as failure:
-        await stack.aclose()
+        await place.give_back()
         ask.end(failure)
         settle(ask)
         return None
@@ -173,16 +173,16 @@ async def _ask(
         ask.was_sent = False
         ask.end()
         at.breaker.passed_over()
-        await stack.aclose()
+        await place.give_back()
         raise
     except BaseException:
         ask.was_cancelled = True
         ask.end()
         at.breaker.passed_over()
-        await stack.aclose()
+        await place.give_back()
         raise
     ask.end()
-    return Opened(value, ask, stack)
+    return Opened(value, ask, place)
 
 
 def settle(ask: Ask) -> None:
@@ -224,4 +224,4 @@ async def _hedged(first: Target, second: Target, after_s: float, open_: Open[T],
             if isinstance(result, Opened) and result is not winner:
                 result.ask.was_cancelled = True
                 result.ask.target.model.at.breaker.passed_over()
-                await result.stack.aclose()
+                await result.place.give_back()

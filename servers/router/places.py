@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from servers.router import failures
 from servers.router.failures import ProviderFailure
 
 
 class Places:
-    """The places of one provider: each `async with` holds one.
+    """The places of one provider.
 
     Who finds the queue full is refused at once and not kept in memory.
     """
@@ -21,8 +22,8 @@ class Places:
         self._waiting = 0
         self._taken = 0
 
-    async def __aenter__(self) -> None:
-        """Take a place. Raises ProviderFailure (CLOSED) where the queue is full."""
+    async def take(self) -> None:
+        """Take one. Raises ProviderFailure (CLOSED) where the queue is full."""
         if self._taken >= self._count and self._waiting >= self._queue_size:
             message = f"{self._taken} calls are in work, {self._waiting} wait, and the queue takes no more"
             raise ProviderFailure(failures.CLOSED, message, retry_after_s=1.0)
@@ -36,7 +37,38 @@ class Places:
             await self._semaphore.acquire()  # at once
         self._taken += 1
 
-    async def __aexit__(self, *_error: object) -> None:
-        """Give the place back."""
+    def give_back(self) -> None:
+        """Give one back."""
         self._taken -= 1
         self._semaphore.release()
+
+
+class Place:
+    """One place, and what to close when it is given back."""
+
+    __slots__ = ("_close", "_is_taken", "_places")
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._is_taken = False
+        self._close: Callable[[], Awaitable[None]] | None = None
+
+    async def take(self) -> None:
+        """Take it. Raises ProviderFailure (CLOSED) where the queue is full."""
+        await self._places.take()
+        self._is_taken = True
+
+    def close_with(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close something before it is given back."""
+        self._close = close
+
+    async def give_back(self) -> None:
+        """Give it back, where that was not done yet."""
+        if not self._is_taken:
+            return
+        self._is_taken = False
+        try:
+            if self._close is not None:
+                await self._close()
+        finally:
+            self._places.give_back()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from loupe.router.v1.router_pb2 import (
@@ -20,6 +19,7 @@ from servers.router.decision import decision_of
 from servers.router.dispatch import Ask, NobodyAnswered, first_answer, settle
 from servers.router.fitting import Fitted
 from servers.router.fleet import Target
+from servers.router.places import Place
 from servers.router.preparing import Preparation, Prepared, fitted_to
 from servers.router.prices import usd
 from servers.router.providers.base import Vectors
@@ -52,7 +52,7 @@ class Router:
             return from_cache(prepared, prepared.earlier, self._accounts)
         call = prepared.call
 
-        async def open_(target: Target, _stack: AsyncExitStack) -> _Whole:
+        async def open_(target: Target, _place: Place) -> _Whole:
             fitted = await fitted_to(target, prepared.request)
             made = await target.model.at.provider.complete(fitted.request, target.model.section)
             broken = broken_format(request, made.text, made.finish_reason)
@@ -68,7 +68,7 @@ class Router:
                 raise error_of(nobody.asks) from nobody
             finally:
                 self._accounts.failed(call, prepared.request)
-            await opened.stack.aclose()
+            await opened.place.give_back()
             ask, whole = opened.ask, opened.value
             settle(ask)
             model = ask.target.model
@@ -88,7 +88,7 @@ class Router:
         """Return vectors, on record before they are returned. Raises as `complete`."""
         call, choice, switches, held = await self._preparation.of_embedding(request)
 
-        async def open_(target: Target, _stack: AsyncExitStack) -> Vectors:
+        async def open_(target: Target, _place: Place) -> Vectors:
             return await target.model.at.provider.embed(request, target.model.section)
 
         with held:
@@ -98,7 +98,7 @@ class Router:
                 raise error_of(nobody.asks) from nobody
             finally:
                 self._accounts.failed(call, request)
-            await opened.stack.aclose()
+            await opened.place.give_back()
             ask = opened.ask
             settle(ask)
             ask.target.model.measured(ask.duration_s)

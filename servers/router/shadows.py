@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from loupe.router.v1.router_pb2 import Usage
 from servers.kit.errors import LoupeError
@@ -16,6 +16,7 @@ from servers.router.choosing import Needs, lacks
 from servers.router.dispatch import Ask, settle
 from servers.router.failures import ProviderFailure
 from servers.router.fleet import RunningModel, Target
+from servers.router.places import Place
 from servers.router.preparing import Prepared, fitted_to
 
 log = logging.getLogger(__name__)
@@ -59,10 +60,13 @@ class Shadows:
             return
         ask = Ask(Target(model))
         try:
-            async with AsyncExitStack() as stack:
-                await stack.enter_async_context(at.places)
+            place = Place(at.places)
+            await place.take()
+            try:
                 fitted = await fitted_to(ask.target, prepared.request)
                 made = await at.provider.complete(fitted.request, model.section)
+            finally:
+                await place.give_back()
             ask.end()
             usage, outcome = counted(made.usage, fitted.request, model, made.text), outcomes.COMPLETE
         except ProviderFailure as failure:

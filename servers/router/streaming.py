@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from loupe.router.v1.router_pb2 import (
@@ -30,6 +29,7 @@ from servers.router.dispatch import NobodyAnswered, Opened, first_answer, settle
 from servers.router.failures import ProviderFailure
 from servers.router.fitting import Fitted
 from servers.router.fleet import Target
+from servers.router.places import Place
 from servers.router.preparing import Preparation, Prepared, fitted_to
 from servers.router.providers.base import Finish
 from servers.router.router import from_cache
@@ -106,13 +106,13 @@ class Streams:
                     yield StreamCompleteResponse(delta=item)
                     item = await self._next(opened.value.rest, heard)
                 heard.finish = item
-                await opened.stack.aclose()
+                await opened.place.give_back()
                 end = self._end(prepared, opened, heard)
             except BaseException:
                 # The caller has gone, or the ledger refused: what was used until here is on record all the same.
                 opened.ask.was_cancelled = True
                 opened.ask.target.model.at.breaker.passed_over()
-                await opened.stack.aclose()
+                await opened.place.give_back()
                 self._note(prepared, opened, heard, outcomes.CANCELLED)
                 raise
             yield StreamCompleteResponse(end=end)
@@ -122,11 +122,11 @@ class Streams:
     async def _open(self, prepared: Prepared) -> Opened[_Begun]:
         call = prepared.call
 
-        async def open_(target: Target, stack: AsyncExitStack) -> _Begun:
+        async def open_(target: Target, place: Place) -> _Begun:
             fitted = await fitted_to(target, prepared.request)
             at = target.model.at
             rest = at.provider.stream(fitted.request, target.model.section)
-            stack.push_async_callback(rest.aclose)
+            place.close_with(rest.aclose)
             limit_s = at.section.first_token_timeout_s
             try:
                 async with asyncio.timeout(limit_s):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
 
@@ -26,16 +27,36 @@ class Call(NamedTuple):
 Aspect: TypeAlias = Callable[[Call], AbstractContextManager[None] | None]
 """Looks at a call as it begins, and returns what must run around it, if anything; an error of either is its answer.
 
-None of them waits: as context managers of their own, asynchronous ones, four aspects took 30 µs a call.
+None of them waits: as asynchronous context managers on a stack, four aspects took three times as long.
 """
 
 
-@contextmanager
-def around(call: Call, aspects: Iterable[Aspect]) -> Iterator[None]:
-    """Run a block with the aspects around it, in their order."""
-    with ExitStack() as stack:
-        for aspect in aspects:
-            held = aspect(call)
-            if held is not None:
-                stack.enter_context(held)
-        yield
+class Around:
+    """Runs a block with the aspects around it, in their order; none of them can swallow an error."""
+
+    __slots__ = ("_aspects", "_call", "_held")
+
+    def __init__(self, call: Call, aspects: Sequence[Aspect]) -> None:
+        self._call = call
+        self._aspects = aspects
+        self._held: list[AbstractContextManager[None]] = []
+
+    def __enter__(self) -> None:
+        try:
+            for aspect in self._aspects:
+                held = aspect(self._call)
+                if held is not None:
+                    held.__enter__()
+                    self._held.append(held)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._held:
+            try:
+                self._held.pop().__exit__(kind, error, traceback)
+            finally:
+                self.__exit__(kind, error, traceback)

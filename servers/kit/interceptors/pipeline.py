@@ -16,7 +16,7 @@ import grpc
 
 from servers.kit import identity
 from servers.kit.errors import LoupeError, TooLarge
-from servers.kit.interceptors.call import Aspect, Call, around
+from servers.kit.interceptors.call import Around, Aspect, Call
 from servers.kit.interceptors.validation import check
 from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.status import from_exception, to_status
@@ -65,7 +65,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             call = _call(method, context, is_streaming=streams_in)
             started = time.perf_counter()
             try:
-                with around(call, self._aspects):
+                with Around(call, self._aspects):
                     response = encode(await behaviour(_checked(request, streams_in), context))
             except Exception as error:  # the one place where errors become statuses
                 await _fail(context, call, started, error)
@@ -82,7 +82,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             call = _call(method, context, is_streaming=True)
             started = time.perf_counter()
             try:
-                with around(call, self._aspects):
+                with Around(call, self._aspects):
                     # Closed here and now when the caller leaves, and not when the collector comes by.
                     async with aclosing(behaviour(_checked(request, streams_in), context)) as responses:
                         async for response in responses:

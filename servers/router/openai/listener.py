@@ -14,7 +14,7 @@ from contextlib import aclosing
 from loupe.router.v1.router_pb2 import CompleteRequest, StreamCompleteResponse
 from servers.kit import identity, logs
 from servers.kit.errors import LoupeError, NotFound
-from servers.kit.interceptors.call import Aspect, Call, around
+from servers.kit.interceptors.call import Around, Aspect, Call
 from servers.kit.status import from_exception
 from servers.router.fleet import Fleet
 from servers.router.http1.exchange import Exchange
@@ -58,7 +58,7 @@ class OpenAiSurface:
             if handler is None:
                 raise NotFound(f"nothing is served at {exchange.method} {exchange.path[:100]}")
             call = Call(f"{SERVICE}/{method}", exchange.headers, is_streaming=False, time_remaining_s=None)
-            with around(call, self._aspects):
+            with Around(call, self._aspects):
                 await handler(exchange)
         except Exception as error:  # the one place where errors of this surface become answers
             known = from_exception(error, request_id=identity.request_id())
