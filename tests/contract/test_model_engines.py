@@ -32,9 +32,10 @@ from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceStub
 from servers.codegen.engines.builtin import BuiltinCodeEngine
 from servers.codegen.engines.model import ModelCodeEngine
 from servers.codegen.programs.library import read_library
-from servers.kit.errors import MalformedAnswer, UpstreamUnavailable
+from servers.kit.errors import MalformedAnswer, NotReady, UpstreamUnavailable
 from servers.kit.models.asking import Limits
 from servers.kit.models.routed import RoutedModel
+from servers.kit.models.transformers import LocalModel, TransformersModel
 from servers.kit.status import from_rpc_error
 from tests.contract.test_codegen_server import FIGURE, total
 from tests.contract.test_reasoning_server import asked
@@ -414,6 +415,18 @@ async def test_a_router_that_is_down_is_a_degraded_state(home):
         written = await engine.write(codegen_pb2.GenerateCodeRequest(figures=[FIGURE], analysis=total()))
         assert written.source.startswith('"""Answers from a figure: total?')
         assert written.engine.degraded_reason == "m could not answer: a server behind this one does not answer"
+
+
+async def test_weights_that_are_not_there_are_a_degraded_state(home):
+    model = TransformersModel(LocalModel(folder=home / "models" / "none", name="none"))
+    engine = ModelCodeEngine(model, Limits(100, 5), BuiltinCodeEngine(read_library()), falls_back=True)
+    await engine.start()
+    assert (await engine.status()).state == EngineState.ENGINE_STATE_DEGRADED
+    written = await engine.write(codegen_pb2.GenerateCodeRequest(figures=[FIGURE], analysis=total()))
+    assert (written.engine.name, written.engine.degraded_reason[:23]) == ("builtin", "none could not answer: ")
+    await engine.close()
+    with pytest.raises(NotReady):
+        await ModelCodeEngine(model, Limits(100, 5), BuiltinCodeEngine(read_library()), falls_back=False).start()
 
 
 async def test_a_stream_ends_with_what_it_used_and_leaving_it_ends_the_models_work(engines):

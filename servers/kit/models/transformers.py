@@ -97,11 +97,11 @@ class TransformersModel:
 
     async def complete(self, request: CompleteRequest) -> Completion:
         """Return the whole answer."""
+        texts: list[str] = []
+        generation = await self._begin(request)
         from servers.kit.models.transformers_generation import Ended
 
         made = Completion(decision=self._decision())
-        texts: list[str] = []
-        generation = await self._begin(request)
         try:
             while isinstance(event := await self._next(generation), str):
                 texts.append(event)
