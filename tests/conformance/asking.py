@@ -19,9 +19,6 @@ from loupe.router.v1.router_pb2 import (
 )
 from servers.kit.models.base import ChatModel
 
-LONG = 440
-"""Tokens of an answer that takes every engine long enough to be disturbed, and fits into every context."""
-
 
 def question(text: str = "Which month grew fastest?", *, image: bytes | None = None, **more: Any) -> CompleteRequest:
     """Return a request; sampling's fields by their names. What fails is not asked again."""

@@ -27,6 +27,7 @@ ENGINES = tuple(os.environ.get("LOUPE_TEST_ENGINES", "openai").split(","))
 SERVED = tuple(name for name in ENGINES if name != "transformers")
 IN_PROCESS = tuple(name for name in ENGINES if name == "transformers")
 TINY_MODELS = BUILD / "engines" / "models"
+TINY_CONTEXT_TOKENS = 8192
 STALL_S = 1.0
 _SEEN_WITHIN_S = 10.0
 
@@ -41,6 +42,11 @@ class Rig:
     """Whether it takes pictures."""
     context_tokens: int
 
+    @property
+    def long_tokens(self) -> int:
+        """Tokens of an answer that takes long enough to be disturbed, and fits into the context."""
+        return self.context_tokens - 72
+
 
 @dataclass
 class Served(Rig):
@@ -48,12 +54,6 @@ class Served(Rig):
 
     server: ModelServer
     proxy: FaultProxy
-
-    async def sees_an_abort(self, before: int) -> None:
-        """Wait until the server itself has counted a caller who left."""
-        async with asyncio.timeout(_SEEN_WITHIN_S):
-            while await self.server.aborted_count() <= before:  # noqa: ASYNC110 - another process counts
-                await asyncio.sleep(0.05)
 
 
 @dataclass
@@ -80,8 +80,8 @@ async def opened(name: str, home: Path) -> AsyncIterator[Rig]:
         return
     context_tokens = 512
     if name == "vllm":
-        context_tokens = 1024
-        server = vllm_server(home, TINY_MODELS / "qwen2.5-vl")
+        context_tokens = TINY_CONTEXT_TOKENS
+        server = vllm_server(home, TINY_MODELS / "qwen2.5-vl", context_tokens // 2)
     else:
         server = (triton_server if name == "triton" else word_server)(home)
     async with AsyncExitStack() as stack:
@@ -110,7 +110,7 @@ async def in_process(home: Path, model: str = "qwen2.5-vl", **more: object) -> A
     made = TransformersModel(local)
     try:
         await made.start()
-        yield InProcess("transformers", made, model == "qwen2.5-vl", 1024, folder)
+        yield InProcess("transformers", made, model == "qwen2.5-vl", TINY_CONTEXT_TOKENS, folder)
     finally:
         await made.close()
 

@@ -20,6 +20,7 @@ ENGINES = ROOT / "tests" / "engines"
 BUILD = ROOT / ".build"
 _START_S = 180.0
 _ENDS_WITHIN_S = 20.0
+_SEEN_WITHIN_S = 10.0
 
 
 @dataclass
@@ -31,9 +32,9 @@ class ModelServer:
     """What the router is told."""
     health_url: str
     metrics_url: str
-    aborted: str
-    """Pattern of the lines of /metrics that count callers who left, the count in its group."""
     log: Path
+    aborted: str = r"^aborted_total (\S+)"
+    """Pattern of the lines of /metrics that count callers who left, the count in its group."""
     env: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
 
@@ -62,9 +63,45 @@ class ModelServer:
 
     async def aborted_count(self) -> int:
         """Return how many callers left before their answer was over, as the server itself counts."""
+        return self._count(await self._metrics(), self.aborted)
+
+    async def sees_an_abort(self, before: int) -> None:
+        """Wait until the server has counted a caller who left."""
+        async with asyncio.timeout(_SEEN_WITHIN_S):
+            while await self.aborted_count() <= before:  # noqa: ASYNC110 - another process counts
+                await asyncio.sleep(0.05)
+
+    async def _metrics(self) -> str:
         async with httpx.AsyncClient(trust_env=False) as client:
-            text = (await client.get(self.metrics_url)).text
-        return sum(int(float(count)) for count in re.findall(self.aborted, text, re.MULTILINE))
+            return (await client.get(self.metrics_url)).text
+
+    @staticmethod
+    def _count(metrics: str, pattern: str) -> int:
+        return sum(int(float(count)) for count in re.findall(pattern, metrics, re.MULTILINE))
+
+
+@dataclass
+class VllmServer(ModelServer):
+    """vLLM, whose counter of aborts counts no caller who hung up (0.32.0, seen 2026-11-21).
+
+    What shows it is that nothing runs while most of the tokens that were asked for were never made.
+    """
+
+    long_tokens: int = 0
+    _GENERATED = r"^vllm:generation_tokens_total\{[^}]*\} (\S+)"
+    _RUNNING = r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} (\S+)"
+
+    async def aborted_count(self) -> int:
+        """Return how many tokens were made until now."""
+        return self._count(await self._metrics(), self._GENERATED)
+
+    async def sees_an_abort(self, before: int) -> None:
+        """Wait until nothing runs, and see that the answer was not made to its end."""
+        async with asyncio.timeout(_SEEN_WITHIN_S):
+            while self._count(metrics := await self._metrics(), self._RUNNING):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.05)
+        made = self._count(metrics, self._GENERATED) - before
+        assert made < self.long_tokens, f"{made} tokens were made"
 
 
 def free_port() -> int:
@@ -80,9 +117,7 @@ def word_server(home: Path) -> ModelServer:
     base = f"http://127.0.0.1:{port}"
     command = (sys.executable, "-m", "tests.engines.word_server", str(port))
     env = {"PYTHONPATH": str(ROOT)}
-    return ModelServer(
-        command, port, f"{base}/health", f"{base}/metrics", r"^aborted_total (\S+)", home / "words.log", env
-    )
+    return ModelServer(command, port, f"{base}/health", f"{base}/metrics", home / "words.log", env=env)
 
 
 def triton_server(home: Path) -> ModelServer:
@@ -112,17 +147,19 @@ def triton_server(home: Path) -> ModelServer:
     }
     metrics_url = f"http://127.0.0.1:{metrics}/metrics"
     health_url = f"http://127.0.0.1:{http}/v2/health/ready"
-    return ModelServer(command, grpc, health_url, metrics_url, r"^aborted_total (\S+)", home / "triton.log", env)
+    return ModelServer(command, grpc, health_url, metrics_url, home / "triton.log", env=env)
 
 
-def vllm_server(home: Path, model: Path) -> ModelServer:
-    """A real vLLM on the CPU over a tiny model."""
+def vllm_server(home: Path, model: Path, long_tokens: int) -> ModelServer:
+    """A real vLLM on the CPU over a tiny model; `long_tokens` of an answer are more than a disturbed one has."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    command = (
+    command: tuple[str, ...] = (
         *(str(BUILD / "vllm" / "bin" / "vllm"), "serve", str(model), "--host", "127.0.0.1", "--port", str(port)),
-        *("--served-model-name", "chat", "--max-model-len", "1024", "--enforce-eager", "--dtype", "bfloat16"),
+        *("--served-model-name", "chat", "--max-model-len", "8192", "--enforce-eager", "--dtype", "bfloat16"),
     )
+    # Where a schema allows any white space a small model may write nothing else until its limit.
+    command += ("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}')
     env = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    counter = r'^vllm:request_success_total\{[^}]*finished_reason="abort"[^}]*\} (\S+)'
-    return ModelServer(command, port, f"{base}/health", f"{base}/metrics", counter, home / "vllm.log", env)
+    health_url, metrics_url = f"{base}/health", f"{base}/metrics"
+    return VllmServer(command, port, health_url, metrics_url, home / "vllm.log", env=env, long_tokens=long_tokens)

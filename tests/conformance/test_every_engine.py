@@ -10,7 +10,7 @@ import pytest
 from loupe.router.v1.router_pb2 import EndState, FailureClass, FinishReason
 from loupe.type.v1.engine_pb2 import EngineState
 from servers.kit.errors import ContextTooLong, DamagedMedia, DeadlineExceeded, InvalidField, UnsupportedMediaType
-from tests.conformance.asking import LONG, heard, picture, question, to_schema
+from tests.conformance.asking import heard, picture, question, to_schema
 from tests.conformance.rigs import InProcess, Rig, Served, act
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -101,7 +101,7 @@ async def test_a_prompt_beyond_the_context_is_refused_as_that(rig: Rig):
 async def test_a_listener_who_leaves_ends_the_model_s_work(rig: Rig):
     act()
     before = await rig.server.aborted_count() if isinstance(rig, Served) else 0
-    events = rig.model.stream(question(max_output_tokens=LONG))
+    events = rig.model.stream(question(max_output_tokens=rig.long_tokens))
     assert (await anext(events)).delta.text
     await events.aclose()
     await nobody_works(rig, before)
@@ -112,10 +112,10 @@ async def test_the_call_s_time_ends_the_model_s_work(rig: Rig):
     before = await rig.server.aborted_count() if isinstance(rig, Served) else 0
     act(for_s=1.0)
     with pytest.raises(DeadlineExceeded):
-        await rig.model.complete(question(max_output_tokens=LONG))
+        await rig.model.complete(question(max_output_tokens=rig.long_tokens))
     await nobody_works(rig, before)
     act(for_s=1.0)
-    *pieces, last = await heard(rig.model, question(max_output_tokens=LONG))
+    *pieces, last = await heard(rig.model, question(max_output_tokens=rig.long_tokens))
     assert pieces
     assert last.end.state == EndState.END_STATE_INCOMPLETE
     assert getattr(last.end.failure, "class") == FailureClass.FAILURE_CLASS_TIMEOUT
@@ -135,7 +135,7 @@ async def test_questions_at_the_same_time_each_get_their_own_answer(rig: Rig):
 async def nobody_works(rig: Rig, before: int):
     """Wait until the upstream itself has seen the abort, or the worker is idle."""
     if isinstance(rig, Served):
-        await rig.sees_an_abort(before)
+        await rig.server.sees_an_abort(before)
     else:
         assert isinstance(rig, InProcess)
         await rig.is_idle()

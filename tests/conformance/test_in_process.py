@@ -13,7 +13,7 @@ from loupe.router.v1.router_pb2 import EndState, FailureClass, FinishReason, Mes
 from loupe.type.v1.engine_pb2 import EngineState
 from servers.kit.errors import InvalidField, NoCapableModel, NotReady, Overloaded, UpstreamUnavailable
 from servers.kit.models.transformers import LocalModel, TransformersModel
-from tests.conformance.asking import LONG, heard, picture, question, to_schema
+from tests.conformance.asking import heard, picture, question, to_schema
 from tests.conformance.rigs import TINY_MODELS, act, in_process
 
 
@@ -36,7 +36,7 @@ async def test_each_architecture_answers_in_whole_characters(tmp_path, model):
 async def test_a_closed_model_ends_its_answer_as_incomplete_and_what_waits_as_unavailable(tmp_path):
     act()
     async with in_process(tmp_path, "mistral") as rig:
-        events = rig.model.stream(question(max_output_tokens=LONG))
+        events = rig.model.stream(question(max_output_tokens=rig.long_tokens))
         await anext(events)
         waiting = asyncio.create_task(rig.model.complete(question()))
         while rig.model.in_work < 2:  # noqa: ASYNC110 - it becomes so at its first step
@@ -54,7 +54,7 @@ async def test_a_closed_model_ends_its_answer_as_incomplete_and_what_waits_as_un
 async def test_a_queue_has_an_end_and_a_cancelled_question_leaves_it(tmp_path):
     act()
     async with in_process(tmp_path, "mistral", queue_size=1) as rig:
-        asked = [asyncio.create_task(rig.model.complete(question(max_output_tokens=LONG))) for _ in range(2)]
+        asked = [asyncio.create_task(rig.model.complete(question(max_output_tokens=rig.long_tokens))) for _ in range(2)]
         while rig.model.in_work < 2:  # noqa: ASYNC110 - it becomes so at its first step
             await asyncio.sleep(0)
         with pytest.raises(Overloaded):

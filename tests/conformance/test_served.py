@@ -8,7 +8,7 @@ import pytest
 
 from loupe.router.v1.router_pb2 import EndState, FailureClass
 from servers.kit.errors import DeadlineExceeded, LoupeError, UpstreamUnavailable
-from tests.conformance.asking import LONG, heard, question
+from tests.conformance.asking import heard, question
 from tests.conformance.rigs import SERVED, Served, act
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.parametrize("rig", SERVED, indirect=True)]
@@ -24,7 +24,8 @@ BROKEN = {
 @pytest.mark.parametrize("action", ["cut", "garbage", "stall", "drip"])
 async def test_an_answer_whose_bytes_go_wrong_is_incomplete_and_the_next_is_whole(rig: Served, action):
     act(for_s=20)
-    events = rig.model.stream(question(max_output_tokens=LONG))
+    rig.proxy.arm(None)
+    events = rig.model.stream(question(max_output_tokens=rig.long_tokens))
     assert (await anext(events)).delta.text
     rig.proxy.break_now(action)
     *_, last = [event async for event in events]
@@ -44,9 +45,10 @@ async def test_an_answer_whose_bytes_go_wrong_is_incomplete_and_the_next_is_whol
 
 async def test_a_server_killed_in_mid_answer_leaves_it_incomplete_and_answers_again_once_it_is_back(rig: Served):
     act(for_s=20)
-    events = rig.model.stream(question(max_output_tokens=LONG))
+    rig.proxy.arm(None)
+    events = rig.model.stream(question(max_output_tokens=rig.long_tokens))
     assert (await anext(events)).delta.text
-    waiting = asyncio.create_task(rig.model.complete(question(max_output_tokens=LONG)))
+    waiting = asyncio.create_task(rig.model.complete(question(max_output_tokens=rig.long_tokens)))
     await rig.server.kill()
     *_, last = [event async for event in events]
     assert last.end.state == EndState.END_STATE_INCOMPLETE

@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import numpy as np
@@ -58,15 +59,15 @@ HELLO = [piece("Hel"), piece("lo."), end()]
 
 
 @dataclass
-class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
+class ScriptedTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]  # tritonclient has no types
     """Says what the test says."""
 
-    script: list = field(default_factory=lambda: HELLO)
+    script: list[Any] = field(default_factory=lambda: HELLO)
     """Responses; a status code ends the stream with it, None waits until the caller leaves."""
-    models: dict = field(default_factory=lambda: {"chat": CHAT, "embed": EMBED})
-    loaded: set = field(default_factory=lambda: {"chat", "embed"})
-    done: list = field(default_factory=list)
-    asked: list = field(default_factory=list)
+    models: dict[str, Any] = field(default_factory=lambda: {"chat": CHAT, "embed": EMBED})
+    loaded: set[str] = field(default_factory=lambda: {"chat", "embed"})
+    done: list[Any] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
 

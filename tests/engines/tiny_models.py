@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
-CONTEXT_TOKENS = 1024
+CONTEXT_TOKENS = 8192
 _HEAD_DIM = 32
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ MIB = 2**20
 
 def write_weights(path, tensors):
     """Write a safetensors file of zeros: name -> (dtype, shape, bytes)."""
-    header, start = {"__metadata__": {"format": "pt"}}, 0
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    start = 0
     for name, (dtype, shape, size) in tensors.items():
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, start + size]}
         start += size
