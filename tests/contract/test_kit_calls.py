@@ -89,7 +89,7 @@ async def served(home: Path) -> AsyncIterator[tuple[Told, Any, str]]:
         max_concurrent_streams=1,
         default_deadline_s=20,  # type: ignore[call-arg]  # by its alias
     )
-    server, told = _grpc_server("files", settings), Told()
+    server, told = _grpc_server("files", settings, "127.0.0.1:0"), Told()
     add_FilesServiceServicer_to_server(told, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
