@@ -33,7 +33,7 @@ SANDBOX_NAMESPACE = "loupe-sandbox"
 """Of its own, so that whoever may read secrets beside it has none to read."""
 
 SERVERS = tuple(service.name for service in SERVICES)
-PROCESSES = (*SERVERS, "gateway")
+PROCESSES = (*SERVERS, "worker", "gateway")
 RENEWED_BEFORE = timedelta(days=30)
 
 
