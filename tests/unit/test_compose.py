@@ -38,8 +38,9 @@ def validate(document: Any) -> None:
 def settings_of(name: str) -> set[str]:
     """Return the variables that a service of ours reads."""
     settings: type[MeshSettings] = GatewaySettings
-    if name in BY_NAME:
-        settings = settings_class(importlib.import_module(f"{BY_NAME[name].module}.config"))
+    server = "orchestrator" if name == "worker" else name
+    if server in BY_NAME:
+        settings = settings_class(importlib.import_module(f"{BY_NAME[server].module}.config"))
     return {variable(settings, field, info) for field, info in settings.model_fields.items()}
 
 
@@ -63,7 +64,7 @@ def test_a_misspelt_field_is_found(wrong):
 
 def test_every_server_and_the_gateway_run_in_both_profiles():
     assert set(OURS) >= {*SERVERS, "gateway"}
-    for name in (*SERVERS, "gateway", "postgres", "redis", "minio"):
+    for name in (*SERVERS, "worker", "gateway", "postgres", "redis", "minio"):
         assert SERVICE[name]["profiles"] == ["cpu", "gpu"], name
     assert {name for name in SERVICE if SERVICE[name]["profiles"] == ["gpu"]} == {
         *("vllm-vision", "vllm-reasoning", "vllm-codegen"),
@@ -104,7 +105,7 @@ def test_who_has_a_way_out():
     internal = {name for name, network in COMPOSE["networks"].items() if network.get("internal")}
     assert internal == {"records", "models", "traces"}
     out = {name for name, service in SERVICE.items() if set(service.get("networks", [])) - internal}
-    assert out == {"gateway", "orchestrator", "vllm-vision", "vllm-reasoning", "vllm-codegen", "tunnel"}
+    assert out == {"gateway", "orchestrator", "worker", "vllm-vision", "vllm-reasoning", "vllm-codegen", "tunnel"}
 
 
 def test_the_sandbox_has_no_network_no_private_key_and_what_it_needs_to_make_namespaces():

@@ -390,7 +390,7 @@ def test_engines_ask_for_routes_that_the_router_has(built):
         for item in container.get("env", [])
         if re.fullmatch(r"LOUPE_\w+_MODEL", item["name"])
     }
-    assert {"reasoning", "codegen"} <= asked <= routes
+    assert {"vision", "reasoning", "codegen"} <= asked <= routes
 
 
 def test_every_builder_makes_the_same(built):
