@@ -32,7 +32,7 @@ async def load(address: str, connections: int, seconds: float, key: str) -> dict
     took: list[float] = []
 
     async def ask() -> None:
-        reader, writer = await _connect(address)
+        reader, writer = await connect(address)
         began = 0.0
         while began < until:
             began = time.perf_counter()
@@ -58,7 +58,8 @@ async def load(address: str, connections: int, seconds: float, key: str) -> dict
     return {"rps": len(took) / elapsed, "p50_s": took[len(took) // 2], "count": len(took)}
 
 
-async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to unix:PATH or HOST:PORT."""
     if address.startswith("unix:"):
         return await asyncio.open_unix_connection(address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
