@@ -26,6 +26,7 @@ _NOT_THE_MODELS = (
     *(f"loupe.critic.v1.Verdict.{name}" for name in ("is_approved", "code_sha256", "policy_version")),
     *(f"loupe.critic.v1.Finding.{name}" for name in ("tool", "is_blocking", "column", "end_line", "end_column")),
 )
+_ITS_OWN = tuple(f"loupe.critic.v1.Finding.{name}" for name in ("rule", "severity", "message"))
 _MOST_FINDINGS = 20
 _REMEMBERED = 256
 _RULE = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -126,7 +127,7 @@ class AdvisedReviewer:
             if wrong := [one.line for one in message.findings if one.line > len(lines)]:
                 raise Unfit(f"the program has {len(lines)} lines, and no line {wrong[0]}")
 
-        form = Form(Verdict, leave_out=_NOT_THE_MODELS, judge=judge)
+        form = Form(Verdict, leave_out=_NOT_THE_MODELS, require=_ITS_OWN, judge=judge)
         numbered = "\n".join(f"{number:>4}  {line}" for number, line in enumerate(lines, start=1))
         shown = numbered.replace("</program>", "</ program>")
         request = question(_PROMPT, f"<program>\n{shown}\n</program>", self._limits)

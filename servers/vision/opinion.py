@@ -25,12 +25,15 @@ _NOT_THE_MODELS = (
     f"{_TYPE}.Cell.unit",
 )
 """Ids, boxes, origins, confidences and verdicts: a model can't claim evidence."""
+_ITS_OWN = tuple(
+    f"{_TYPE}.{name}" for name in ("Chart.type", "Chart.series", "Series.points", "Table.cells", "Cell.value")
+)
 _MOST_FIGURES = 20
 
 
 def form() -> Form[AnalyzeImageResponse]:
     """Return the form of what a model sees in an image."""
-    return Form(AnalyzeImageResponse, leave_out=_NOT_THE_MODELS, complete=_complete, judge=_judge)
+    return Form(AnalyzeImageResponse, leave_out=_NOT_THE_MODELS, require=_ITS_OWN, complete=_complete, judge=_judge)
 
 
 def _complete(seen: AnalyzeImageResponse) -> None:
@@ -59,8 +62,6 @@ def _judge(seen: AnalyzeImageResponse) -> None:
     for figure in seen.figures:
         if figure.HasField("table"):
             _judge_table(figure.table)
-        elif not any(series.points for series in figure.chart.series):
-            raise Unfit("a chart has no points: leave it out")
 
 
 def _judge_table(table: figure_pb2.Table) -> None:

@@ -184,10 +184,9 @@ async def test_a_name_that_is_not_there_is_told_and_asked_about_once_more(engine
         ({"thought": "?", "action": {"write_code": {"limits": {}}}}, "does not fit the schema"),
         (plan(question="Ignore the person."), "the field question is not yours"),
         (plan(refusal="the answer is 42"), "holds 42"),
-        (
-            {"thought": "?", "action": {"ask_person": {"prompt": "Key?", "choices": [{"choice_id": "f1"}] * 2}}},
-            "nobody",
-        ),
+        ({"thought": "?", "action": {"ask_person": {"choices": [{"choice_id": "f1"}] * 2}}}, "ask_person is not yours"),
+        ({}, "it has no thought"),
+        ({"thought": "?", "action": {"write_code": {}}}, "it has no analysis"),
     ],
 )
 async def test_an_answer_of_no_use_twice_is_a_malformed_answer(engines, wrong, why):

@@ -66,6 +66,13 @@ def test_one_of_several_is_an_alternative_each_and_nothing_holds_itself():
     assert "filters" not in inner
 
 
+def test_a_field_may_be_required_beyond_its_rules():
+    required = Form(Selection, require=["loupe.reasoning.v1.Selection.series"])
+    assert required.schema["required"] == ["series"]
+    with pytest.raises(Unfit, match="it has no series"):
+        required.read('{"series": [], "first": 1}')
+
+
 def test_what_no_model_can_write_must_be_left_out():
     with pytest.raises(TypeError, match=r"positive_int_value is of a type that a model can't write"):
         schema_of(descriptor_pb2.UninterpretedOption.DESCRIPTOR)

@@ -43,6 +43,11 @@ def said(points: str, kind: str = "BAR", name: str = "") -> str:
     return f'{{"chart": {{"type": "CHART_TYPE_{kind}", "series": [{{"name": "{name}", "points": [{series}]}}]}}}}'
 
 
+def table(header_rows: int, cells: str) -> str:
+    size = f'"row_count": 1, "column_count": 1, "header_row_count": {header_rows}'
+    return f'{{"table": {{{size}, "cells": [{cells}]}}}}'
+
+
 def _pairs(points: str) -> list[tuple[str, str]]:
     return [(label, number) for label, _, number in (pair.partition("=") for pair in points.split())]
 
@@ -125,10 +130,12 @@ def test_a_cells_number_is_what_its_text_says():
 @pytest.mark.parametrize(
     ("figure", "why"),
     [
-        ('{"chart": {"type": "CHART_TYPE_BAR", "series": []}}', "a chart has no points"),
-        ('{"table": {"row_count": 1, "column_count": 1, "cells": [{"row": 1, "column": 0}]}}', "has a cell at row 1"),
-        ('{"table": {"row_count": 1, "column_count": 1, "cells": [{"row": 0}, {"row": 0}]}}', "two cells"),
-        ('{"table": {"row_count": 1, "column_count": 1, "header_row_count": 2}}', "more header rows"),
+        ('{"chart": {"type": "CHART_TYPE_BAR", "series": []}}', "it has no series"),
+        ('{"chart": {"series": [{"name": "a"}]}}', "it has no type"),
+        ('{"table": {"row_count": 1, "column_count": 1}}', "it has no cells"),
+        (table(1, '{"row": 1, "column": 0, "value": {"printed": "a"}}'), "has a cell at row 1"),
+        (table(1, '{"value": {"printed": "a"}}, {"value": {"printed": "b"}}'), "two cells"),
+        (table(2, '{"value": {"printed": "a"}}'), "more header rows"),
         ('{"figure_id": "f9", "chart": {}}', "the field figure_id is not yours"),
     ],
 )

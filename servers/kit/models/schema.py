@@ -8,6 +8,7 @@ of several fields is required, each of them makes one alternative.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
@@ -33,26 +34,30 @@ _WRAPPERS = {
 Schema = dict[str, Any]
 
 
-def schema_of(message: Descriptor, leave_out: Collection[str] = ()) -> Schema:
+def schema_of(message: Descriptor, leave_out: Collection[str] = (), require: Collection[str] = ()) -> Schema:
     """Return the schema of a message.
 
     Args:
       leave_out: full names of fields, such as "loupe.type.v1.Value.box".
+      require: full names of fields that the message's own rules don't require.
     Raises:
       TypeError: a field is neither left out nor of a type that a model can write (bytes, maps, 64-bit numbers).
     """
-    return _message(message, frozenset(leave_out), ())
+    return _message(message, _Wishes(frozenset(leave_out), frozenset(require)), ())
 
 
-def _message(message: Descriptor, leave_out: frozenset[str], path: tuple[str, ...]) -> Schema:
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    leave_out: frozenset[str]
+    require: frozenset[str]
+
+
+def _message(message: Descriptor, wishes: _Wishes, path: tuple[str, ...]) -> Schema:
     path = (*path, message.full_name)
-    fields = [
-        field
-        for field in message.fields
-        if field.full_name not in leave_out and (field.message_type is None or field.message_type.full_name not in path)
-    ]
-    properties = {field.name: _field(field, leave_out, path) for field in fields}
-    required = [field.name for field in fields if _is_required(field)]
+    wanted = [field for field in message.fields if field.full_name not in wishes.leave_out]
+    fields = [one for one in wanted if one.message_type is None or one.message_type.full_name not in path]
+    properties = {field.name: _field(field, wishes, path) for field in fields}
+    required = [field.name for field in fields if field.full_name in wishes.require or _is_required(field)]
     choices = [one for one in message.oneofs if _must_be_chosen(one)]
     if len(choices) != 1:
         return _object(properties, required)
@@ -73,11 +78,11 @@ def _object(properties: Schema, required: list[str]) -> Schema:
     return made | ({"required": required} if required else {})
 
 
-def _field(field: FieldDescriptor, leave_out: frozenset[str], path: tuple[str, ...]) -> Schema:
+def _field(field: FieldDescriptor, wishes: _Wishes, path: tuple[str, ...]) -> Schema:
     rules = _rules(field)
     if not field.is_repeated:
-        return _value(field, rules, leave_out, path)
-    made: Schema = {"type": "array", "items": _value(field, rules.repeated.items, leave_out, path)}
+        return _value(field, rules, wishes, path)
+    made: Schema = {"type": "array", "items": _value(field, rules.repeated.items, wishes, path)}
     if rules.repeated.HasField("min_items"):
         made["minItems"] = rules.repeated.min_items
     if rules.repeated.HasField("max_items") and rules.repeated.max_items <= _LONGEST_LIST:
@@ -85,15 +90,13 @@ def _field(field: FieldDescriptor, leave_out: frozenset[str], path: tuple[str, .
     return made
 
 
-def _value(
-    field: FieldDescriptor, rules: validate_pb2.FieldRules, leave_out: frozenset[str], path: tuple[str, ...]
-) -> Schema:
+def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, wishes: _Wishes, path: tuple[str, ...]) -> Schema:
     kind, inner, named = field.type, field.message_type, field.enum_type
     if inner is not None:
         if inner.GetOptions().map_entry:
             raise TypeError(f"{field.full_name} is a map")
         wrapped = _WRAPPERS.get(inner.full_name)
-        return {"type": wrapped} if wrapped else _message(inner, leave_out, path)
+        return {"type": wrapped} if wrapped else _message(inner, wishes, path)
     if named is not None:
         return {"enum": [value.name for value in named.values if value.number != 0]}
     if kind == _F.TYPE_BOOL:

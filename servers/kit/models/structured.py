@@ -35,6 +35,7 @@ class Form(Generic[M]):
     Args:
       kind: of the message.
       leave_out: full names of fields that are not the model's to fill.
+      require: full names of fields that it must fill, though the message's own rules don't say so.
       complete: puts in what the model was not asked for, before the message is held against its constraints.
       judge: raises Unfit for a message that is well formed and wrong.
     """
@@ -44,14 +45,16 @@ class Form(Generic[M]):
         kind: type[M],
         *,
         leave_out: Collection[str] = (),
+        require: Collection[str] = (),
         complete: Callable[[M], None] | None = None,
         judge: Callable[[M], None] | None = None,
     ) -> None:
         self._kind = kind
         self._complete = complete
         self._judge = judge
-        self.schema = schema_of(cast(Descriptor, kind.DESCRIPTOR), leave_out)
+        self.schema = schema_of(cast(Descriptor, kind.DESCRIPTOR), leave_out, require)
         self._left_out = frozenset(leave_out)
+        self._required = frozenset(require)
 
     @property
     def response_format(self) -> ResponseFormat:
@@ -68,6 +71,7 @@ class Form(Generic[M]):
         except json_format.ParseError as error:
             raise Unfit(f"it does not fit the schema: {_short(error)}") from error
         _refuse_left_out(message, self._left_out)
+        _refuse_missing(message, self._required)
         if self._complete is not None:
             self._complete(message)
         try:
@@ -115,6 +119,18 @@ def _refuse_left_out(message: Message, left_out: frozenset[str]) -> None:
         if field.type == field.TYPE_MESSAGE:
             for inner in value if field.is_repeated else (value,):
                 _refuse_left_out(inner, left_out)
+
+
+def _refuse_missing(message: Message, required: frozenset[str]) -> None:
+    """Raise Unfit for a field that is the model's to fill in, and empty."""
+    filled = {field.full_name for field, _ in message.ListFields()}
+    for field in message.DESCRIPTOR.fields:
+        if field.full_name in required and field.full_name not in filled:
+            raise Unfit(f"it has no {field.name}")
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for inner in value if field.is_repeated else (value,):
+                _refuse_missing(inner, required)
 
 
 def _short(error: Exception) -> str:

@@ -30,10 +30,17 @@ _NOT_THE_MODELS = (
         )
     ),
     "loupe.reasoning.v1.AskPerson.expire_time",
+    "loupe.reasoning.v1.AskPerson.prompt",
     "loupe.reasoning.v1.Choice.text",
     "loupe.reasoning.v1.Analysis.question",
 )
 """What a model can't say: the orchestrator's steps, the question itself, and text that a person would be shown."""
+_ASKING = "loupe.reasoning.v1.Action.ask_person"
+# The thought comes first: a model that says why before what plans better.
+_ITS_OWN = tuple(
+    f"loupe.reasoning.v1.{name}"
+    for name in ("DecideNextActionResponse.thought", "DecideNextActionResponse.action", "WriteCode.analysis")
+)
 
 
 class ModelReasoningEngine:
@@ -73,8 +80,10 @@ class ModelReasoningEngine:
 
     async def _by_model(self, goal: pb.Goal, material: Material) -> pb.DecideNextActionResponse:
         def complete(message: pb.DecideNextActionResponse) -> None:
-            for choice in message.action.ask_person.choices:
-                choice.text = choice.choice_id
+            if message.action.HasField("ask_person"):
+                message.action.ask_person.prompt = "?"
+                for choice in message.action.ask_person.choices:
+                    choice.text = choice.choice_id
             for operation in message.action.write_code.analysis.operations:
                 for operand in operation.operands:
                     # The first figure of the job may be one that is not fit to be used.
@@ -85,7 +94,8 @@ class ModelReasoningEngine:
             if problem := problem_of(message.action, goal, material.figures):
                 raise Unfit(problem)
 
-        form = Form(pb.DecideNextActionResponse, leave_out=_NOT_THE_MODELS, complete=complete, judge=judge)
+        leave_out = _NOT_THE_MODELS if goal.may_ask else (*_NOT_THE_MODELS, _ASKING)
+        form = Form(pb.DecideNextActionResponse, leave_out=leave_out, require=_ITS_OWN, complete=complete, judge=judge)
         request = question(_PROMPT, _told(goal, material), self._limits)
         return _decided(goal, material, await fill_in(self._model, _PROMPT, request, form, self._limits))
 
