@@ -223,3 +223,17 @@ def test_no_image_runs_as_root_and_no_base_is_pinned_loosely():
     for name in (*SERVERS, "gateway", "tools"):
         assert "USER 10001:10001" in stages[name] or "USER 10001:10001" in stages[by_name[name]], name
     assert {parent for parent in by_name.values() if parent not in by_name} == {"debian:12.12-slim"}
+
+
+def test_workflows_build_and_scan_every_target_and_pin_what_they_use():
+    targets = set(re.findall(r"^FROM server AS (\w+)$|^FROM python AS (sandbox)$", DOCKERFILE, re.MULTILINE))
+    images = yaml.safe_load((ROOT / ".github/workflows/images.yml").read_text())
+    assert {one or other for one, other in targets} == set(images["jobs"]["image"]["strategy"]["matrix"]["target"])
+    for workflow in (ROOT / ".github/workflows").glob("*.yml"):
+        document = yaml.safe_load(workflow.read_text())
+        assert document["permissions"] == {"contents": "read"}, workflow.name
+        used = re.findall(r"uses: (\S+)", workflow.read_text())
+        assert all(re.fullmatch(r"actions/[\w-]+@v\d+\.\d+\.\d+", action) for action in used), used
+    assert all(re.search(r":v?\d+\.\d+\.\d+$", image) for image in images["env"].values())
+    # Branch protection knows one name; it fails with any of the others.
+    assert images["jobs"]["images"]["needs"] == ["image", "mesh"]
