@@ -276,6 +276,26 @@ def models_pull(what: str, revision: str, name: str | None) -> ExitCode:
     return command.pull(settings(), what, revision=revision, name=name)
 
 
+@loupe.command()
+@click.argument("owner")
+@click.option("--yes", "is_sure", is_flag=True, help="Don't ask.")
+@click.option("--proofs", type=click.Path(path_type=Path), metavar="FILE", help="Write a line of JSON for each proof.")
+def erase(owner: str, is_sure: bool, proofs: Path | None) -> ExitCode:
+    """Erase everything of OWNER for good: jobs, also those in work, and files. For operators.
+
+    What stays is the proof: ids, digests, sizes and times. Backups are not reached.
+
+    \b
+    Example:
+      loupe erase anna@example.org --proofs anna.jsonl
+    """
+    from cli import erase as command
+
+    if not is_sure:
+        click.confirm(f"Erase all jobs and files of {owner}?", abort=True)
+    return command.erase(settings(), owner, proofs)
+
+
 @loupe.group()
 def sandbox() -> None:
     """Run a program in a sandbox of its own, for operators.

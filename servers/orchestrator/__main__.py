@@ -23,6 +23,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
             parts.journal,
             parts.backlog,
             Control(parts.journal, parts.backlog),
+            parts.removal,
             parts.tails,
             parts.peers,
             heartbeat_s=settings.heartbeat_s,

@@ -25,6 +25,9 @@ class Settings(RecordSettings):
     lease_s: float = Field(default=5.0, ge=2)
     """Time after which another worker takes a job up whose worker said nothing more. With PostgreSQL only."""
 
+    keep_days: float = Field(default=0.0, ge=0)
+    """Days after its end that a job goes, with the files it made. 0: never."""
+
     redis_url: SecretStr = Field(default=SecretStr(""), validation_alias="LOUPE_REDIS_URL")
     """Redis, where several orchestrators or workers share a database: redis://HOST:6379. It carries news of jobs, in a
     millisecond in place of half a second, and keeps nothing. Default: none."""

@@ -102,6 +102,7 @@ class Journal:
                 "request_id": request_id or job_id,
                 "spec": spec.SerializeToString(deterministic=True),
                 "ancestry": origin,
+                "parent_job_id": ancestry.job_id if ancestry else None,
                 "state": JobState.JOB_STATE_PENDING,
                 "attempt": 0,
                 "last_sequence": 0,
@@ -318,7 +319,7 @@ async def job_of(connection: Any, row: Any) -> Job:
         job_id=row.job_id,
         state=row.state,
         spec=JobSpec.FromString(row.spec),
-        create_time=_timestamp(row.create_time),
+        create_time=timestamp(row.create_time),
         attempt=row.attempt,
         last_sequence=row.last_sequence,
     )
@@ -330,7 +331,7 @@ async def job_of(connection: Any, row: Any) -> Job:
     if row.state in AWAITING:
         job.awaiting.CopyFrom(last.action)
     else:
-        job.end_time.CopyFrom(_timestamp(row.end_time))
+        job.end_time.CopyFrom(timestamp(row.end_time))
         if last.HasField("answer"):
             job.answer.CopyFrom(last.answer.answer)
             if last.answer.HasField("bundle"):
@@ -353,7 +354,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _timestamp(value: datetime) -> Timestamp:
+def timestamp(value: datetime) -> Timestamp:
+    """Return a time of the tables as messages hold it."""
     stamp = Timestamp()
     stamp.FromDatetime(value)
     return stamp

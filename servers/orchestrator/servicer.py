@@ -20,12 +20,15 @@ from servers.orchestrator.explain import Explanation
 from servers.orchestrator.export import export
 from servers.orchestrator.journal import TERMINAL, Journal
 from servers.orchestrator.peers import Peers
+from servers.orchestrator.removal import Removal
 from servers.orchestrator.replay import replay
-from servers.orchestrator.tails import Tails
+from servers.orchestrator.tails import Tails, cancelled
 
 DEFAULT_PAGE_SIZE = 50
 # Steps read at once: those with figures are large, and a thousand watchers may come together.
 STEPS_AT_ONCE = 10
+ERASED_AT_ONCE = 20
+PROOFS_PER_MESSAGE = 1000
 
 
 class OrchestratorServicer(OrchestratorServiceServicer):
@@ -36,6 +39,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         journal: Journal,
         backlog: Backlog,
         control: Control,
+        removal: Removal,
         tails: Tails,
         peers: Peers,
         *,
@@ -45,6 +49,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self._journal = journal
         self._backlog = backlog
         self._control = control
+        self._removal = removal
         self._tails = tails
         self._peers = peers
         self._heartbeat_s = heartbeat_s
@@ -140,6 +145,21 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         view, steps = await self._backlog.view(job), await self._log(request.job_id)
         return control_pb2.ExportJobResponse(file=await export(self._peers.files, job, view, steps))
 
+    async def EraseOwner(
+        self, request: control_pb2.EraseOwnerRequest, context: Any
+    ) -> AsyncIterator[control_pb2.EraseOwnerResponse]:
+        """Remove an owner's jobs and stream the proofs."""
+        while job_ids := await self._removal.erase_some(request.owner, ERASED_AT_ONCE):
+            for job_id in job_ids:
+                self._tails.tell(cancelled(job_id))
+        total = control_pb2.ErasedJobsTotal()
+        last = ""
+        while proofs := await self._removal.erased(request.owner, last, PROOFS_PER_MESSAGE):
+            yield control_pb2.EraseOwnerResponse(jobs=control_pb2.ErasedJobs(jobs=proofs))
+            total.job_count += len(proofs)
+            last = proofs[-1].job_id
+        yield control_pb2.EraseOwnerResponse(total=total)
+
     async def _log(self, job_id: str) -> list[pb.Step]:
         job = await self._journal.get(caller().subject, job_id)
         return await self._journal.steps(job_id, 0, limit=job.last_sequence or 1)
@@ -176,6 +196,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
                     async with asyncio.timeout(self._heartbeat_s):
                         await grown.wait()
                 except TimeoutError:
+                    await self._journal.get(caller().subject, job.job_id)  # raises where it was erased meanwhile
                     heartbeat = pb.Heartbeat()
                     heartbeat.time.GetCurrentTime()
                     yield heartbeat

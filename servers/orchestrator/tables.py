@@ -1,4 +1,4 @@
-"""The tables of the orchestrator: a row for each job and one for each step of its log."""
+"""The tables of the orchestrator: a row for each job, one for each step of its log, and what is left of erased ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ JOBS = Table(
     Column("spec", LargeBinary, nullable=False),
     # Serialised loupe.orchestrator.v1.Ancestry; null for a job of its own.
     Column("ancestry", LargeBinary),
+    # The job in it; null for a job of its own.
+    Column("parent_job_id", String(32)),
     # Number of loupe.orchestrator.v1.JobState, as of the last step.
     Column("state", Integer, nullable=False),
     # Who takes the job raises it; a write under an older attempt changes nothing.
@@ -38,6 +40,8 @@ JOBS = Table(
     Index("ix_jobs_owner_create_time", "owner", "create_time", "job_id"),
     Index("ix_jobs_state", "state"),
     Index("ix_jobs_wake_time", "wake_time"),
+    Index("ix_jobs_end_time", "end_time"),
+    Index("ix_jobs_parent", "parent_job_id"),
 )
 
 STEPS = Table(
@@ -58,4 +62,16 @@ NOTICES = Table(
     Column("tries", Integer, nullable=False),
     Column("due_time", DateTime, nullable=False),
     Index("ix_notices_due_time", "due_time"),
+)
+
+# What was removed on an owner's behalf for good: the proof that it was, without a word of what it held.
+ERASED = Table(
+    "erased",
+    METADATA,
+    Column("job_id", String(32), primary_key=True),
+    Column("owner_sha256", String(64), nullable=False),
+    Column("log_sha256", String(64), nullable=False),
+    Column("step_count", Integer, nullable=False),
+    Column("erase_time", DateTime, nullable=False),
+    Index("ix_erased_owner", "owner_sha256", "job_id"),
 )

@@ -22,10 +22,14 @@ from servers.orchestrator.journal import Journal
 from servers.orchestrator.loop import Loop
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
+from servers.orchestrator.removal import Removal
+from servers.orchestrator.retention import Retention
 from servers.orchestrator.shared_tails import SharedTails
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.webhooks import Webhooks
 from servers.orchestrator.workers import Workers
+
+_RETIRE_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Parts:
 
     journal: Journal
     backlog: Backlog
+    removal: Removal
     tails: Tails
     peers: Peers
 
@@ -63,12 +68,17 @@ async def working(settings: Settings, mesh: Mesh) -> AsyncIterator[Parts]:
         caretaker = Caretaker(journal, backlog, claims)
         stack.push_async_callback(caretaker.close)
         caretaker.start()
+        removal = Removal(engine)
+        if settings.keep_days:
+            retention = Retention(removal, peers, keep_days=settings.keep_days, every_s=_RETIRE_EVERY_S)
+            stack.push_async_callback(retention.close)
+            retention.start()
         if settings.worker_count:
             loop = _loop(settings, journal, peers)
             workers = Workers(journal, backlog, claims, tails, loop, count=settings.worker_count)
             stack.push_async_callback(workers.close)
             await workers.start()
-        yield Parts(journal, backlog, tails, peers)
+        yield Parts(journal, backlog, removal, tails, peers)
 
 
 def _loop(settings: Settings, journal: Journal, peers: Peers) -> Loop:

@@ -124,3 +124,21 @@ def test_an_explanation_as_json_names_every_source(shell: Shell, answered: str) 
 
 def _number(text: str) -> float:
     return float(text.replace(",", ""))
+
+
+def test_an_owner_is_erased_with_proofs_and_nothing_of_theirs_is_found_again(shell: Shell, answered: str) -> None:
+    refused = shell.loupe("erase", "local", text_in="n\n")
+    assert refused.returncode != 0
+    assert answered in shell.loupe("jobs", "list", "-n", "200").stdout
+    erased = shell.loupe("erase", "local", "--yes", "--proofs", "proofs.jsonl")
+    assert erased.returncode == 0, erased.stderr
+    proofs = [json.loads(line) for line in (shell.folder / "proofs.jsonl").read_text().splitlines()]
+    of_jobs = {proof["job_id"]: proof for proof in proofs if "job_id" in proof}
+    assert re.fullmatch(r"[0-9a-f]{64}", of_jobs[answered]["log_sha256"])
+    assert of_jobs[answered]["step_count"] >= 10
+    assert any("file_id" in proof for proof in proofs)
+    assert answered not in shell.loupe("jobs", "list", "-n", "200").stdout
+    assert "NOT_FOUND" in shell.loupe("jobs", "show", answered).stderr
+    assert not [path for path in (shell.home / "files").rglob("*") if path.is_file()]
+    again = shell.loupe("erase", "local", "--yes", "--proofs", "again.jsonl")
+    assert (shell.folder / "again.jsonl").read_text() == (shell.folder / "proofs.jsonl").read_text(), again.stderr

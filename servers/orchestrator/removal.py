@@ -1,0 +1,105 @@
+"""Removes jobs from the records: an owner's for good and with proof, and old ones on schedule."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from loupe.orchestrator.v1.control_pb2 import ErasedJob
+from loupe.orchestrator.v1.orchestrator_pb2 import Step
+from servers.kit.database import transaction
+from servers.orchestrator.journal import timestamp, utc_now
+from servers.orchestrator.tables import ERASED, JOBS, NOTICES, STEPS
+
+
+class Removal:
+    """Takes jobs off the records of one orchestrator."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def erase_some(self, owner: str, limit: int) -> list[str]:
+        """Remove up to `limit` of an owner's jobs, whatever their state, and note the proofs; return their ids.
+
+        Who works on one finds it gone, and stores nothing more.
+        """
+        query = select(JOBS.c.job_id).where(JOBS.c.owner == owner).limit(limit).with_for_update()
+        async with transaction(self._engine) as connection:
+            job_ids = list((await connection.scalars(query)).all())
+            for job_id in job_ids:
+                bodies = await _bodies(connection, job_id)
+                proof = {
+                    "job_id": job_id,
+                    "owner_sha256": _digest(owner),
+                    "log_sha256": hashlib.sha256(b"".join(bodies)).hexdigest(),
+                    "step_count": len(bodies),
+                    "erase_time": utc_now(),
+                }
+                await connection.execute(insert(ERASED).values(proof))
+            await _remove(connection, job_ids)
+        return job_ids
+
+    async def erased(self, owner: str, after_job_id: str, limit: int) -> list[ErasedJob]:
+        """Return the proofs of what was erased of an owner, ordered by job id."""
+        where = (ERASED.c.owner_sha256 == _digest(owner), ERASED.c.job_id > after_job_id)
+        query = select(ERASED).where(*where).order_by(ERASED.c.job_id).limit(limit)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            ErasedJob(
+                job_id=row.job_id,
+                log_sha256=row.log_sha256,
+                step_count=row.step_count,
+                erase_time=timestamp(row.erase_time),
+            )
+            for row in rows
+        ]
+
+    async def old(self, age: timedelta, limit: int) -> list[tuple[str, str, list[Step]]]:
+        """Return the owner, id and steps of jobs that ended that long ago, the oldest first.
+
+        A job that another one comes from stays as long as that: they share files.
+        """
+        child = JOBS.alias("child")
+        query = (
+            select(JOBS.c.owner, JOBS.c.job_id)
+            .where(JOBS.c.end_time < utc_now() - age, ~exists().where(child.c.parent_job_id == JOBS.c.job_id))
+            .order_by(JOBS.c.end_time)
+            .limit(limit)
+        )
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+            return [
+                (row.owner, row.job_id, [Step.FromString(body) for body in await _bodies(connection, row.job_id)])
+                for row in rows
+            ]
+
+    async def remove(self, job_id: str) -> None:
+        """Remove a job that has ended, if nobody did and no other came from it meanwhile."""
+        child = JOBS.alias("child")
+        query = select(JOBS.c.job_id).where(
+            JOBS.c.job_id == job_id, JOBS.c.end_time.is_not(None), ~exists().where(child.c.parent_job_id == job_id)
+        )
+        async with transaction(self._engine) as connection:
+            if await connection.scalar(query.with_for_update(of=JOBS)):
+                await _remove(connection, [job_id])
+
+
+async def _bodies(connection: Any, job_id: str) -> Sequence[bytes]:
+    query = select(STEPS.c.body).where(STEPS.c.job_id == job_id).order_by(STEPS.c.sequence)
+    bodies: Sequence[bytes] = (await connection.scalars(query)).all()
+    return bodies
+
+
+async def _remove(connection: Any, job_ids: Sequence[str]) -> None:
+    for table in (NOTICES, STEPS, JOBS):
+        await connection.execute(delete(table).where(table.c.job_id.in_(job_ids)))
+
+
+def _digest(owner: str) -> str:
+    return hashlib.sha256(owner.encode()).hexdigest()

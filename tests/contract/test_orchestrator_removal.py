@@ -1,0 +1,86 @@
+"""Jobs go: an owner's with proof, old ones with the files they made, and nobody is left waiting for them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import pytest
+
+from loupe.files.v1.files_pb2 import GetFileRequest, ListFilesRequest
+from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
+from loupe.orchestrator.v1 import control_pb2, orchestrator_pb2
+from loupe.orchestrator.v1.orchestrator_pb2 import CreateJobRequest, ListJobsRequest
+from servers.orchestrator.retention import made_files
+from tests.contract.orchestrator_world import World, world
+from tests.contract.scripted_peers import Script
+from tests.running import running
+
+
+async def erased(it: World, owner: str) -> list[control_pb2.ErasedJob]:
+    messages = [message async for message in it.jobs.EraseOwner(control_pb2.EraseOwnerRequest(owner=owner))]
+    proofs = [proof for message in messages for proof in message.jobs.jobs]
+    assert messages[-1].total.job_count == len(proofs)
+    return proofs
+
+
+async def test_an_erased_owner_leaves_proofs_and_no_job_not_even_one_in_work(home):
+    script = Script()
+    async with asyncio.timeout(60), world(home, script) as it:
+        steps = await it.run()
+        job_id = (await it.jobs.ListJobs(ListJobsRequest())).jobs[0].job_id
+        script.hang = asyncio.Event()
+        script.run_began.clear()
+        in_work = (await it.jobs.CreateJob(CreateJobRequest(spec=it.spec()))).job.job_id
+        await script.run_began.wait()
+        assert await erased(it, "somebody else") == []
+        proofs = await erased(it, "local")
+        await script.run_cancelled.wait()
+        assert {proof.job_id for proof in proofs} == {job_id, in_work}
+        assert next(proof for proof in proofs if proof.job_id == job_id).step_count == len(steps)
+        assert len((await it.jobs.ListJobs(ListJobsRequest())).jobs) == 0
+        assert await erased(it, "local") == proofs
+        with pytest.raises(grpc.aio.AioRpcError) as gone:
+            await it.jobs.GetJob(orchestrator_pb2.GetJobRequest(job_id=in_work))
+        assert gone.value.code() == grpc.StatusCode.NOT_FOUND
+        script.hang = None
+        assert (await it.run())[-1].HasField("answer")
+
+
+async def test_who_watches_a_job_that_is_erased_is_told(home):
+    script = Script(hang=asyncio.Event())
+    async with asyncio.timeout(60), world(home, script, LOUPE_ORCHESTRATOR_HEARTBEAT_S="0.2") as it:
+        job_id = (await it.jobs.CreateJob(CreateJobRequest(spec=it.spec()))).job.job_id
+        await script.run_began.wait()
+        watching = it.jobs.WatchJob(orchestrator_pb2.WatchJobRequest(job_id=job_id))
+        await watching.read()
+        await erased(it, "local")
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            async for _ in watching:
+                pass
+        assert told.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_old_jobs_go_with_the_files_they_made_and_leave_what_others_use(home):
+    script = Script()
+    async with asyncio.timeout(60), world(home, script) as it:
+        steps = await it.run()
+        parent = (await it.jobs.ListJobs(ListJobsRequest())).jobs[0]
+        retried = await it.jobs.RetryJob(
+            control_pb2.RetryJobRequest(job_id=parent.job_id, after_sequence=len(steps) - 4)
+        )
+        watching = orchestrator_pb2.WatchJobRequest(job_id=retried.job.job_id)
+        child_steps = [event.step async for event in it.jobs.WatchJob(watching) if event.HasField("step")]
+        assert child_steps[-1].HasField("answer")
+        picture = it.picture.file_id
+    assert picture not in made_files(steps)
+    assert made_files(child_steps).isdisjoint(made_files(steps))
+    # At its start it removes what is old: the child first, in the same round its parent.
+    async with asyncio.timeout(60), world(home, Script(), LOUPE_ORCHESTRATOR_KEEP_DAYS="0.000001") as it:
+        while (await it.jobs.ListJobs(ListJobsRequest())).jobs:  # noqa: ASYNC110 - another process's work
+            await asyncio.sleep(0.1)
+    async with asyncio.timeout(60), running("files", home) as file_server, file_server.channel() as channel:
+        stub = FilesServiceStub(channel)
+        left = (await stub.ListFiles(ListFilesRequest(page_size=200))).files
+        assert [file.ref.file_id for file in left] == [picture]
+        assert (await stub.GetFile(GetFileRequest(file_id=picture))).file.file_name == "picture.png"
