@@ -61,6 +61,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         # All that was loaded stays to the end: the collector need not walk through it, call after call.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         yield serve.Registration(add_RouterServiceServicer_to_server, servicer)
 
 
