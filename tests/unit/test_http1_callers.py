@@ -282,3 +282,13 @@ async def test_the_end_waits_for_who_is_being_answered(home):
         await asyncio.wait_for(echo.began.wait(), 10)
         asyncio.get_running_loop().call_soon(echo.goes_on.set)
     assert await one_answer(reader) == (b"HTTP/1.1 200 OK", b"")
+
+
+async def test_the_end_waits_for_the_rest_of_a_body(home):
+    async with echoing(home) as (echo, connect):
+        reader, writer = await connect()
+        writer.write(POST[:-2].replace(b"/a", b"/wait"))
+        await asyncio.wait_for(echo.began.wait(), 10)
+        echo.goes_on.set()
+        asyncio.get_running_loop().call_soon(writer.write, POST[-2:])
+    assert await one_answer(reader) == (b"HTTP/1.1 200 OK", b"hello")

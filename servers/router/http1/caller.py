@@ -55,7 +55,7 @@ class Caller(asyncio.Protocol):
         self._refusal = 0
         """HTTP status for what came last, which was no request; no other follows it."""
         self._is_closing = False
-        """Whether no more requests are taken; what still comes is dropped."""
+        """Whether no more requests are taken; what comes after the last one is dropped."""
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
         self._idle_since = self._loop.time()
@@ -81,7 +81,7 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and begin with the first request that is there."""
-        if self._refusal or self._is_closing:
+        if self._refusal or (self._is_closing and self._coming is None):
             return
         if self._is_in_head:
             self._fed_size += len(data)  # a line that never ends is told by nothing else

@@ -36,6 +36,7 @@ class Connections:
         self._idle: list[tuple[float, Connection]] = []
         """When each came back; the latest last."""
         self._sweep: asyncio.TimerHandle | None = None
+        self._is_closed = False
         self.host_header = parts.netloc.encode("idna" if not parts.netloc.isascii() else "ascii")
         self.path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~-._").encode()
 
@@ -60,7 +61,7 @@ class Connections:
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next ask, or close it where its answer was not heard to the end."""
-        if not connection.can_be_asked:
+        if self._is_closed or not connection.can_be_asked:
             connection.close()
             return
         self._idle.append((self._loop.time(), connection))
@@ -68,7 +69,8 @@ class Connections:
             self._sweep = self._loop.call_later(KEEP_IDLE_S, self._close_old)
 
     def close(self) -> None:
-        """Close those that are kept."""
+        """Close those that are kept, and keep no more."""
+        self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
         for _, connection in self._idle:
