@@ -17,7 +17,6 @@ from servers.kit import wire_json
 
 def erase(settings: Settings, owner: str, proofs: Path | None) -> ExitCode:
     """Erase an owner's jobs, then their files, and write a line of JSON for each proof. Safe to repeat."""
-
     lines: list[str] = []
 
     async def run(connection: Connection) -> ExitCode:
@@ -34,9 +33,10 @@ def erase(settings: Settings, owner: str, proofs: Path | None) -> ExitCode:
             kept_count += of_files.total.kept_count
         click.echo(f"{owner}: {job_count} jobs and {file_count} files are erased")
         if kept_count:
-            click.echo(
-                f"the bytes of {kept_count} files stay: others have the same content, or the next sweep takes them"
-            )
+            click.echo(f"the bytes of {kept_count} stay: another owner has the same, or the next sweep takes them")
         return ExitCode.ANSWERED
 
-    return connected(settings, run)
+    code = connected(settings, run)
+    if proofs:
+        proofs.write_text("".join(f"{line}\n" for line in lines))
+    return code

@@ -138,7 +138,7 @@ def test_an_owner_is_erased_with_proofs_and_nothing_of_theirs_is_found_again(she
     assert of_jobs[answered]["step_count"] >= 10
     assert any("file_id" in proof for proof in proofs)
     assert answered not in shell.loupe("jobs", "list", "-n", "200").stdout
-    assert "NOT_FOUND" in shell.loupe("jobs", "show", answered).stderr
+    assert shell.loupe("jobs", "show", answered).stderr == f"loupe: there is no job {answered}\n"
     assert not [path for path in (shell.home / "files").rglob("*") if path.is_file()]
     again = shell.loupe("erase", "local", "--yes", "--proofs", "again.jsonl")
     assert (shell.folder / "again.jsonl").read_text() == (shell.folder / "proofs.jsonl").read_text(), again.stderr
