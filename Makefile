@@ -92,8 +92,11 @@ test-engines: .build/synced .build/engines/installed .build/triton/installed .bu
 	@bash .ci/packages engines
 	LOUPE_TEST_ENGINES=transformers,triton .build/engines/bin/pytest tests/conformance tests/engines
 
-test-vllm: .build/synced .build/engines/installed .build/vllm/installed .build/engines/models
-	LOUPE_TEST_ENGINES=vllm .build/engines/bin/pytest tests/conformance
+# On a machine with a GPU and a vLLM of its own: make test-vllm VLLM=vllm MODEL=Qwen/Qwen2.5-VL-7B-Instruct
+VLLM ?= .build/vllm/bin/vllm
+MODEL ?= .build/engines/models/qwen2.5-vl
+test-vllm: .build/synced .build/engines/models $(if $(filter .build/%,$(VLLM)),.build/vllm/installed)
+	LOUPE_TEST_ENGINES=vllm LOUPE_TEST_VLLM=$(VLLM) LOUPE_TEST_MODEL=$(MODEL) .build/engines/bin/pytest tests/conformance
 
 soak: setup
 	@bash .ci/packages tests

@@ -19,8 +19,11 @@ from loupe.router.v1.router_pb2 import (
 )
 from servers.kit.models.base import ChatModel
 
+AT_LENGTH = "Count aloud from one to five thousand, in words, and leave none out."
+"""What keeps a model talking that has something to say."""
 
-def question(text: str = "Which month grew fastest?", *, image: bytes | None = None, **more: Any) -> CompleteRequest:
+
+def question(text: str = AT_LENGTH, *, image: bytes | None = None, **more: Any) -> CompleteRequest:
     """Return a request; sampling's fields by their names. What fails is not asked again."""
     parts = [Part(text=text)] if image is None else [Part(image=Image(content=image)), Part(text=text)]
     sampling = Sampling(**({"max_output_tokens": 8, "temperature": 0.0} | more))

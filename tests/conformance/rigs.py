@@ -19,7 +19,7 @@ from servers.kit.models.base import ChatModel
 from servers.kit.models.routed import RoutedModel
 from servers.kit.models.transformers import LocalModel, TransformersModel
 from tests.conformance.fault_proxy import FaultProxy, fault_proxy
-from tests.conformance.servers import BUILD, ModelServer, triton_server, vllm_server, word_server
+from tests.conformance.servers import BUILD, VLLM_MODEL, ModelServer, triton_server, vllm_server, word_server
 from tests.running import running
 
 ENGINES = tuple(os.environ.get("LOUPE_TEST_ENGINES", "openai").split(","))
@@ -81,7 +81,7 @@ async def opened(name: str, home: Path) -> AsyncIterator[Rig]:
     context_tokens = 512
     if name == "vllm":
         context_tokens = TINY_CONTEXT_TOKENS
-        server = vllm_server(home, TINY_MODELS / "qwen2.5-vl", context_tokens // 2)
+        server = vllm_server(home, VLLM_MODEL, context_tokens // 2)
     else:
         server = (triton_server if name == "triton" else word_server)(home)
     async with AsyncExitStack() as stack:

@@ -18,7 +18,11 @@ import httpx
 ROOT = Path(__file__).parents[2]
 ENGINES = ROOT / "tests" / "engines"
 BUILD = ROOT / ".build"
-_START_S = 180.0
+VLLM = os.environ.get("LOUPE_TEST_VLLM", str(BUILD / "vllm" / "bin" / "vllm"))
+"""The command of an installed vLLM."""
+VLLM_MODEL = os.environ.get("LOUPE_TEST_MODEL", str(BUILD / "engines" / "models" / "qwen2.5-vl"))
+"""Folder or name of the model it serves; one that takes pictures."""
+_START_S = 600.0  # a real model's weights take minutes
 _ENDS_WITHIN_S = 20.0
 _SEEN_WITHIN_S = 10.0
 
@@ -150,16 +154,18 @@ def triton_server(home: Path) -> ModelServer:
     return ModelServer(command, grpc, health_url, metrics_url, home / "triton.log", env=env)
 
 
-def vllm_server(home: Path, model: Path, long_tokens: int) -> ModelServer:
-    """A real vLLM on the CPU over a tiny model; `long_tokens` of an answer are more than a disturbed one has."""
+def vllm_server(home: Path, model: str, long_tokens: int) -> ModelServer:
+    """A real vLLM; `long_tokens` of an answer are more than a disturbed one has."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     command: tuple[str, ...] = (
-        *(str(BUILD / "vllm" / "bin" / "vllm"), "serve", str(model), "--host", "127.0.0.1", "--port", str(port)),
+        *(VLLM, "serve", model, "--host", "127.0.0.1", "--port", str(port)),
         *("--served-model-name", "chat", "--max-model-len", "8192", "--enforce-eager", "--dtype", "bfloat16"),
     )
     # Where a schema allows any white space a small model may write nothing else until its limit.
     command += ("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}')
-    env = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    env = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if Path(model).is_dir():
+        env["HF_HUB_OFFLINE"] = "1"
     health_url, metrics_url = f"{base}/health", f"{base}/metrics"
     return VllmServer(command, port, health_url, metrics_url, home / "vllm.log", env=env, long_tokens=long_tokens)

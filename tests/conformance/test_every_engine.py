@@ -56,10 +56,9 @@ async def test_a_stream_is_the_same_answer_in_pieces_and_an_end(rig: Rig):
 
 async def test_a_seed_makes_chance_repeatable(rig: Rig):
     act()
-    texts = [
-        (await rig.model.complete(question(temperature=1.0, seed=seed, max_output_tokens=16))).text
-        for seed in (3, 3, 4)
-    ]
+    story = "Tell me a story that nobody has told."
+    requests = [question(story, temperature=1.0, seed=seed, max_output_tokens=16) for seed in (3, 3, 4)]
+    texts = [(await rig.model.complete(request)).text for request in requests]
     assert texts[0] == texts[1] != texts[2]
 
 
