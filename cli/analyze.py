@@ -35,6 +35,7 @@ class Wishes:
     """A key of APPROVALS."""
     may_ask: bool
     may_retry: bool
+    may_shorten: bool
 
     def put_into(self, spec: JobSpec) -> None:
         """Write them down."""
@@ -42,6 +43,8 @@ class Wishes:
         spec.may_ask = self.may_ask
         if self.may_retry:
             spec.consents.append(RemedyKind.REMEDY_KIND_RETRY)
+        if self.may_shorten:
+            spec.consents.append(RemedyKind.REMEDY_KIND_SHORTEN)
 
 
 def analyze(

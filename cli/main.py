@@ -127,6 +127,7 @@ _IMAGES = click.argument("image", nargs=-1, required=True, type=click.Path(path_
 )
 @click.option("--ask", "may_ask", is_flag=True, help="Be asked what is ambiguous, instead of the likeliest reading.")
 @click.option("--retry", "may_retry", is_flag=True, help="Let a server that failed in passing be asked again.")
+@click.option("--shorten", "may_shorten", is_flag=True, help="Should the planner fail, get the data, on your approval.")
 @as_json_lines
 def analyze(
     image: tuple[Path, ...],
@@ -135,6 +136,7 @@ def analyze(
     approval: str,
     may_ask: bool,
     may_retry: bool,
+    may_shorten: bool,
     as_json: bool,
 ) -> ExitCode:
     """Answer a question about each IMAGE. Keeps the data, the code and the evidence.
@@ -150,7 +152,7 @@ def analyze(
     """
     from cli import analyze as command
 
-    wishes = command.Wishes(approval, may_ask=may_ask, may_retry=may_retry)
+    wishes = command.Wishes(approval, may_ask=may_ask, may_retry=may_retry, may_shorten=may_shorten)
     return command.analyze(settings(), image, question, out, wishes, as_json=as_json)
 
 

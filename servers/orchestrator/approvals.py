@@ -6,6 +6,7 @@ from loupe.critic.v1.critic_pb2 import Severity
 from loupe.orchestrator.v1.approval_pb2 import ApprovalMode, ApprovalTimeout
 from loupe.orchestrator.v1.control_pb2 import DecideApprovalRequest
 from loupe.reasoning.v1.reasoning_pb2 import ApprovalDecision, Decision
+from servers.orchestrator import degradation
 from servers.orchestrator.job_view import JobView
 
 DEFAULT_TIMEOUT_S = 24 * 3600.0
@@ -20,6 +21,8 @@ def why_ask(view: JobView) -> str:
     policy, verdict = view.approval_policy, view.verdict
     if verdict is None or view.approval_of(verdict.code_sha256) is not None:
         return ""
+    if view.plan_engine == degradation.ENGINE:
+        return degradation.WHY_ASK
     if policy.mode == ApprovalMode.APPROVAL_MODE_ALWAYS:
         return "the job asks for a person's approval of all code"
     if policy.mode == ApprovalMode.APPROVAL_MODE_RISKY:

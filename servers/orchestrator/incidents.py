@@ -26,6 +26,7 @@ RETRY = Remedy(kind=RemedyKind.REMEDY_KIND_RETRY, label="Run the job again")
 INSPECT = Remedy(kind=RemedyKind.REMEDY_KIND_DOWNLOAD_AND_INSPECT, label="Look at the code and its output")
 REVIEW = Remedy(kind=RemedyKind.REMEDY_KIND_REQUEST_REVIEW, label="Ask a person to review the code")
 REUPLOAD = Remedy(kind=RemedyKind.REMEDY_KIND_REUPLOAD, label="Upload another picture")
+SHORTEN = Remedy(kind=RemedyKind.REMEDY_KIND_SHORTEN, label="Go on without the planner: the data, for your approval")
 OPERATE = Remedy(kind=RemedyKind.REMEDY_KIND_OPERATOR_ACTION, label="Ask the operator")
 
 # What each action asks of whom, for people.
@@ -39,6 +40,8 @@ DOING = {
     "correct_figure": ("vision", "correcting the figure"),
 }
 _WHOLE_PLAN = ("read_figures", "write_code", "review_code", "run_code", "draw_overlay")
+# What a person can do beside waiting, by the server that failed.
+_BESIDES = {"vision": (REUPLOAD,), "codegen": (INSPECT, REVIEW), "reasoning": (SHORTEN,)}
 _BAD_INPUT = (UnsupportedMediaType, DamagedMedia, TooManyPixels, EmptyFile, TooLarge, NotFound)
 
 
@@ -65,7 +68,8 @@ def from_error(error: LoupeError, view: JobView) -> Incident:
         return _incident(
             IncidentKind.INCIDENT_KIND_BAD_OUTPUT, error.reason, summary, error.message, (RETRY, OPERATE), view
         )
-    remedies = (RETRY, OPERATE) if error.code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") else (OPERATE, RETRY)
+    first = (RETRY, OPERATE) if error.code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") else (OPERATE, RETRY)
+    remedies = (*first, *_BESIDES.get(server, ()))
     summary = f"the {server} server failed while {doing}"
     return _incident(IncidentKind.INCIDENT_KIND_SERVER_FAILED, error.reason, summary, error.message, remedies, view)
 

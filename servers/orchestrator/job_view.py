@@ -87,6 +87,8 @@ class JobView:
                 if step.action.HasField("write_code") and self._thinking_engine is not None:
                     self.reasoning_engine = self._thinking_engine
                 self.pending, self.pending_sequence = step.action, step.sequence
+                if step.action.HasField("write_code"):
+                    self.plan_engine = self.reasoning_engine
                 if self.is_waiting:
                     self._asked_time = step.create_time
             case "observation" if self.pending is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, TypedDict
 
+import grpc
 from langgraph.graph import END, START, StateGraph
 
 from loupe.orchestrator.v1.incident_pb2 import Incident
@@ -17,6 +18,7 @@ from loupe.reasoning.v1.reasoning_pb2 import (
     Action,
     AskApproval,
     DecideNextActionRequest,
+    DecideNextActionResponse,
     Decision,
     DrawOverlay,
     Observation,
@@ -30,13 +32,15 @@ from loupe.vision.v1.vision_pb2 import (
     RenderOverlayRequest,
 )
 from servers.kit.errors import InternalError
-from servers.orchestrator import approvals, incidents
+from servers.kit.status import from_exception
+from servers.orchestrator import approvals, degradation, incidents
 from servers.orchestrator.bundle import Bundler
 from servers.orchestrator.coding import Coding
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
 from servers.orchestrator.renumber import renumber
+from servers.orchestrator.retries import may_retry
 from servers.orchestrator.route import PLANNERS_CHOICES, next_node
 
 
@@ -105,8 +109,7 @@ class Loop:
         """Ask the planner what to do next, and store its thought with the action it chose."""
         if view.last_sequence >= self._max_steps:
             raise GaveUp(incidents.budget_spent("the job needs too many steps", f"at most {self._max_steps}", view))
-        request = DecideNextActionRequest(goal=view.goal, turns=view.turns)
-        response = await self._peers.reasoning.DecideNextAction(request)
+        response = await self._plan(view)
         action = response.action
         kind = action.WhichOneof("kind")
         if kind not in PLANNERS_CHOICES:
@@ -129,6 +132,21 @@ class Loop:
             raise GaveUp(incidents.code_given_up(view))
         thought = Thought(text=response.thought, engine=response.engine)
         await self._record.store(view, Step(thought=thought), Step(action=action, job_state=state))
+
+    async def _plan(self, view: JobView) -> DecideNextActionResponse:
+        """Ask the planner; where it fails, say so, and go on by policy if the job's owner consented to that."""
+        try:
+            return await self._peers.reasoning.DecideNextAction(
+                DecideNextActionRequest(goal=view.goal, turns=view.turns)
+            )
+        except grpc.aio.AioRpcError as error:
+            failure = from_exception(error, request_id=view.job_id)
+            instead = degradation.next_action(view)
+            if instead is None or may_retry(view, failure):
+                raise
+            incident = incidents.from_error(failure, view)
+            await self._record.store(view, Step(incident=incident))
+            return instead
 
     async def read_figures(self, view: JobView) -> None:
         """Ask vision for the figures of one input."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import grpc
 
-from loupe.orchestrator.v1.incident_pb2 import Incident, RemedyKind
+from loupe.orchestrator.v1.incident_pb2 import Incident
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState, Step
 from loupe.type.v1.access_pb2 import Role
 from servers.kit import identity
@@ -23,6 +23,7 @@ from servers.orchestrator.claims import Claim, Claims
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import Fenced, Journal
 from servers.orchestrator.loop import GaveUp, Loop
+from servers.orchestrator.retries import may_retry, pause_s
 from servers.orchestrator.tails import TURN, Tails, cancelled
 
 log = logging.getLogger(__name__)
@@ -32,10 +33,6 @@ T = TypeVar("T")
 STORAGE_RETRY_S = 2.0
 # A job under which the process ends each time, without a step more, must not take the next one down too.
 MOST_FRUITLESS_ATTEMPTS = 3
-MOST_RETRIES = 3
-RETRY_PAUSE_S = 0.25
-# Codes of failures that may be over the next time.
-PASSING = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 # A job whose worker died is seen by looking: nobody is left to tell of it.
 _LOOK_EVERY_S = 1.0
 
@@ -187,13 +184,12 @@ class Workers:
                 return await self._loop.run(view)
             except (LoupeError, grpc.aio.AioRpcError) as error:
                 failure = from_exception(error, request_id=view.job_id)
-                has_consent = RemedyKind.REMEDY_KIND_RETRY in view.consents
-                if not has_consent or failure.code not in PASSING or view.told_count == MOST_RETRIES:
+                if not may_retry(view, failure):
                     raise
                 told = Step(incident=incidents.from_error(failure, view), job_state=JobState.JOB_STATE_RUNNING)
                 for stored in await self._journal.append(view.job_id, view.attempt, told):
                     view.apply(stored)
-                await asyncio.sleep(RETRY_PAUSE_S * 2**view.told_count)
+                await asyncio.sleep(pause_s(view))
 
     async def _end(self, view: JobView, incident: Incident) -> None:
         step = Step(incident=incident, job_state=JobState.JOB_STATE_FAILED)

@@ -87,6 +87,8 @@ class Script:
     vision_error: LoupeError | None = None
     vision_failures: int = 1_000_000
     """How often the error comes before vision answers."""
+    reasoning_error: LoupeError | None = None
+    codegen_error: LoupeError | None = None
     approves: Callable[[str], bool] = lambda source: True
     findings: list[critic_pb2.Finding] = field(default_factory=list)
     """Of code that is approved."""
@@ -160,6 +162,8 @@ class Reasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
 
     async def DecideNextAction(self, request: Any, context: Any) -> reasoning_pb2.DecideNextActionResponse:
         await self.script.asked("DecideNextAction")
+        if self.script.reasoning_error is not None:
+            await _fail(context, self.script.reasoning_error)
         chosen = self.script.plan(request)
         return reasoning_pb2.DecideNextActionResponse(thought="So it goes.", action=chosen, engine=ENGINE)
 
@@ -177,6 +181,8 @@ class Codegen(codegen_service_pb2_grpc.CodegenServiceServicer):
 
     async def GenerateCode(self, request: Any, context: Any) -> codegen_pb2.GenerateCodeResponse:
         await self.script.asked("GenerateCode")
+        if self.script.codegen_error is not None:
+            await _fail(context, self.script.codegen_error)
         return codegen_pb2.GenerateCodeResponse(program=_program("print(1)\n"), engine=ENGINE)
 
     async def RepairCode(self, request: codegen_pb2.RepairCodeRequest, context: Any) -> codegen_pb2.RepairCodeResponse:

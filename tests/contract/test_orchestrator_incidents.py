@@ -16,7 +16,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from loupe.orchestrator.v1 import incident_pb2
+from loupe.orchestrator.v1 import control_pb2, incident_pb2
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from servers.kit.errors import DamagedMedia, Overloaded
 from tests.contract.orchestrator_world import World, kinds, world
@@ -25,6 +25,8 @@ from tests.contract.scripted_peers import Script
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RETRY = incident_pb2.REMEDY_KIND_RETRY
+AWAY = Overloaded("no model answers", retry_after_s=0.01)
+SHORTEN = incident_pb2.REMEDY_KIND_SHORTEN
 KINDS = incident_pb2.IncidentKind
 
 
@@ -153,3 +155,69 @@ async def test_only_retry_can_be_consented_to(hooked):
     it, _, _ = hooked
     with pytest.raises(grpc.aio.AioRpcError, match=r"spec\.consents"):
         await it.run(consents=[incident_pb2.REMEDY_KIND_REUPLOAD])
+
+
+async def test_a_planner_that_fails_is_told_of_and_the_data_is_there_once_a_person_approves(hooked):
+    it, _, _ = hooked
+    script(it, reasoning_error=AWAY)
+    watching = it.jobs.RunJob(pb.RunJobRequest(spec=it.spec(consents=[SHORTEN])))
+    steps = []
+    async with asyncio.timeout(30):
+        async for event in watching:
+            if event.HasField("step"):
+                steps.append(event.step)
+                asked = event.step.action.ask_approval
+                if asked.code_sha256:
+                    assert asked.why == "the planner failed: no plan led to this code but the policy for that case"
+                    approve = control_pb2.DecideApprovalRequest(
+                        job_id=(await it.jobs.ListJobs(pb.ListJobsRequest())).jobs[0].job_id,
+                        code_sha256=asked.code_sha256,
+                        approve=control_pb2.Approve(),
+                    )
+                    await it.jobs.DecideApproval(approve)
+    assert kinds(steps) == [
+        *("incident", "thought", "read_figures", "seen"),
+        *("incident", "thought", "write_code", "seen", "review_code", "seen", "ask_approval", "seen"),
+        *("run_code", "seen", "incident", "thought", "finish", "draw_overlay", "seen", "answer"),
+    ]
+    assert steps[0].incident.summary == "the reasoning server failed while deciding what to do"
+    assert {step.thought.engine.name for step in steps if step.HasField("thought")} == {"policy"}
+    analysis = next(step.action.write_code.analysis for step in steps if step.action.HasField("write_code"))
+    assert analysis.refusal == "the planner failed, so the question was not looked at; what was read is here"
+
+
+async def test_a_planner_that_is_back_plans_what_is_left(hooked):
+    it, _, _ = hooked
+    script(it, reasoning_error=AWAY)
+
+    async def back(call: str) -> None:
+        if call == "AnalyzeImage":
+            it.script.reasoning_error = None
+
+    it.script.before = back
+    steps = await it.run(consents=[SHORTEN])
+    assert kinds(steps)[:4] == ["incident", "thought", "read_figures", "seen"]
+    assert "ask_approval" not in kinds(steps)
+    assert steps[-1].HasField("answer")
+
+
+@pytest.mark.parametrize(
+    ("failing", "offered"),
+    [
+        ("vision_error", [RETRY, incident_pb2.REMEDY_KIND_OPERATOR_ACTION, incident_pb2.REMEDY_KIND_REUPLOAD]),
+        ("reasoning_error", [RETRY, incident_pb2.REMEDY_KIND_OPERATOR_ACTION, SHORTEN]),
+        (
+            "codegen_error",
+            [
+                *(RETRY, incident_pb2.REMEDY_KIND_OPERATOR_ACTION),
+                *(incident_pb2.REMEDY_KIND_DOWNLOAD_AND_INSPECT, incident_pb2.REMEDY_KIND_REQUEST_REVIEW),
+            ],
+        ),
+    ],
+)
+async def test_without_consent_a_model_that_fails_ends_the_job_and_says_what_may_be_done(hooked, failing, offered):
+    it, _, _ = hooked
+    script(it, **{failing: AWAY})
+    steps = await it.run()
+    assert [remedy.kind for remedy in steps[-1].incident.remedies] == offered
+    assert it.script.runs == []
