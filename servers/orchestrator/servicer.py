@@ -22,6 +22,7 @@ from servers.orchestrator.journal import TERMINAL, Journal
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.removal import Removal
 from servers.orchestrator.replay import replay
+from servers.orchestrator.shared_reads import SharedReads
 from servers.orchestrator.tails import Tails, cancelled
 
 DEFAULT_PAGE_SIZE = 50
@@ -51,6 +52,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self._control = control
         self._removal = removal
         self._tails = tails
+        self._reads = SharedReads(journal, tails)
         self._peers = peers
         self._heartbeat_s = heartbeat_s
         self._webhook_hosts = webhook_hosts
@@ -184,7 +186,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         with self._tails.follow(job.job_id) as grown:
             while True:
                 grown.clear()
-                steps = await self._journal.steps(job.job_id, seen, STEPS_AT_ONCE)
+                steps = await self._reads.steps(job.job_id, seen, STEPS_AT_ONCE)
                 for step in steps:
                     yield step
                     seen = step.sequence

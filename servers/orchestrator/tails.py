@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,18 +21,26 @@ class Tails:
 
     def __init__(self) -> None:
         self._events: dict[str, set[asyncio.Event]] = {}
+        self._news: dict[str, int] = {}
+        self._numbers = itertools.count(1)
 
     @contextmanager
     def follow(self, topic: str) -> Iterator[asyncio.Event]:
         """Yield an event that is set whenever there may be news. Follow first, read then: nothing falls between."""
         event = asyncio.Event()
-        self._events.setdefault(topic, set()).add(event)
+        if topic not in self._events:
+            self._events[topic], self._news[topic] = set(), next(self._numbers)
+        self._events[topic].add(event)
         try:
             yield event
         finally:
             self._events[topic].discard(event)
             if not self._events[topic]:
-                del self._events[topic]
+                del self._events[topic], self._news[topic]
+
+    def news(self, topic: str) -> int:
+        """Return a number that is another one after each news of a topic that is followed."""
+        return self._news[topic]
 
     def tell(self, topic: str) -> None:
         """Wake the topic's followers."""
@@ -39,7 +48,10 @@ class Tails:
 
     def wake(self, topic: str) -> None:
         """Wake those of this process only."""
-        for event in self._events.get(topic, ()):
+        if topic not in self._events:
+            return
+        self._news[topic] = next(self._numbers)
+        for event in self._events[topic]:
             event.set()
 
     def wake_all(self) -> None:
