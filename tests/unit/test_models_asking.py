@@ -16,7 +16,7 @@ from servers.kit.models.asking import Unfit
 from servers.kit.models.prompts import Prompt, read_prompt
 from servers.kit.models.schema import schema_of
 from servers.kit.models.structured import Form, as_data
-from servers.reasoning.engines.model import _NOT_THE_MODELS as NOT_THE_PLANNERS
+from servers.reasoning.engines.model import NOT_THE_MODELS as NOT_THE_PLANNERS
 from servers.router.configuration import Configuration
 from servers.vision.opinion import form as vision_form
 
@@ -42,7 +42,7 @@ def test_a_schema_has_names_bounds_and_what_is_required():
                         "rule": {"type": "string", "maxLength": 400},
                         "severity": {"enum": ["SEVERITY_LOW", "SEVERITY_MEDIUM", "SEVERITY_HIGH"]},
                         "message": {"type": "string", "maxLength": 400},
-                        "line": {"type": "integer", "minimum": 0},
+                        "line": {"type": "integer", "minimum": 0, "maximum": 4294967295},
                     },
                     "additionalProperties": False,
                 },
@@ -69,6 +69,7 @@ def test_one_of_several_is_an_alternative_each_and_nothing_holds_itself():
 def test_a_field_may_be_required_beyond_its_rules():
     required = Form(Selection, require=["loupe.reasoning.v1.Selection.series"])
     assert required.schema["required"] == ["series"]
+    assert required.schema["properties"]["series"]["minItems"] == 1
     with pytest.raises(Unfit, match="it has no series"):
         required.read('{"series": [], "first": 1}')
 

@@ -83,8 +83,8 @@ def _field(field: FieldDescriptor, wishes: _Wishes, path: tuple[str, ...]) -> Sc
     if not field.is_repeated:
         return _value(field, rules, wishes, path)
     made: Schema = {"type": "array", "items": _value(field, rules.repeated.items, wishes, path)}
-    if rules.repeated.HasField("min_items"):
-        made["minItems"] = rules.repeated.min_items
+    if least := max(rules.repeated.min_items, int(field.full_name in wishes.require)):
+        made["minItems"] = least
     if rules.repeated.HasField("max_items") and rules.repeated.max_items <= _LONGEST_LIST:
         made["maxItems"] = rules.repeated.max_items
     return made
@@ -106,9 +106,9 @@ def _value(field: FieldDescriptor, rules: validate_pb2.FieldRules, wishes: _Wish
     if kind in _REAL:
         return {"type": "number"} | _bounds(rules.double)
     if kind in _NATURAL:
-        return {"type": "integer", "minimum": 0} | _bounds(rules.uint32)
+        return {"type": "integer", "minimum": 0, "maximum": 2**32 - 1} | _bounds(rules.uint32)
     if kind in _WHOLE:
-        return {"type": "integer"} | _bounds(rules.int32)
+        return {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1} | _bounds(rules.int32)
     raise TypeError(f"{field.full_name} is of a type that a model can't write")
 
 

@@ -20,7 +20,7 @@ from servers.reasoning.shown import shown
 
 _LONGEST_THOUGHT = 400
 _PROMPT = read_prompt("servers.reasoning", "plan")
-_NOT_THE_MODELS = (
+NOT_THE_MODELS = (
     "loupe.reasoning.v1.DecideNextActionResponse.engine",
     *(
         f"loupe.reasoning.v1.Action.{kind}"
@@ -94,7 +94,7 @@ class ModelReasoningEngine:
             if problem := problem_of(message.action, goal, material.figures):
                 raise Unfit(problem)
 
-        leave_out = _NOT_THE_MODELS if goal.may_ask else (*_NOT_THE_MODELS, _ASKING)
+        leave_out = NOT_THE_MODELS if goal.may_ask else (*NOT_THE_MODELS, _ASKING)
         form = Form(pb.DecideNextActionResponse, leave_out=leave_out, require=_ITS_OWN, complete=complete, judge=judge)
         request = question(_PROMPT, _told(goal, material), self._limits)
         return _decided(goal, material, await fill_in(self._model, _PROMPT, request, form, self._limits))
