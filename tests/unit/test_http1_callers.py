@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -263,6 +264,20 @@ async def test_smaller_promises_of_http(home):
         reader, writer = await connect()
         writer.write(b"GET /a HTTP/1.1\r\nconnection: close\r\n\r\n" + GET)
         assert (await said(reader)).count(b"HTTP/1.1 200") == 1
+
+
+async def test_many_callers_at_the_same_moment_are_all_answered(home):
+    async with echoing(home) as (_, connect):
+        # Nobody is taken in before all have knocked: the loop is ours until then.
+        knocking = [socket.socket(socket.AF_UNIX) for _ in range(400)]
+        for one in knocking:
+            one.setblocking(False)
+            one.connect(str(home / "s"))
+        for one in knocking:
+            one.close()
+        reader, writer = await connect()
+        writer.write(GET)
+        assert (await one_answer(reader))[0] == b"HTTP/1.1 200 OK"
 
 
 async def test_a_defect_closes_its_connection_and_no_other(home):

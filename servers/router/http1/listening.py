@@ -14,6 +14,8 @@ from servers.kit.tls import TlsFolder
 from servers.router.http1.caller import Caller, Handler
 
 _DRAIN_S = 5.0
+# Callers that come at the same moment; on a unix socket one too many is told so, where TCP would try again.
+_BACKLOG = 1024
 
 
 @asynccontextmanager
@@ -29,7 +31,7 @@ async def listening(handler: Handler, address: str, tls: TlsFolder | None = None
     is_unix = bound.family == socket.AF_UNIX
     create = loop.create_unix_server if is_unix else loop.create_server
     context = tls.server_context() if tls and not is_unix else None
-    server = await create(lambda: Caller(handler, callers), sock=bound, ssl=context)
+    server = await create(lambda: Caller(handler, callers), sock=bound, ssl=context, backlog=_BACKLOG)
     try:
         if not is_unix:
             address = f"{address.rpartition(':')[0]}:{bound.getsockname()[1]}"
