@@ -11,7 +11,7 @@ import pytest
 
 from loupe.router.v1.router_pb2 import EndState, FailureClass, FinishReason, Message, MessageRole, Part, Tool
 from loupe.type.v1.engine_pb2 import EngineState
-from servers.kit.errors import InvalidField, NoCapableModel, NotReady, Overloaded, UpstreamUnavailable
+from servers.kit.errors import DeadlineExceeded, InvalidField, NoCapableModel, NotReady, Overloaded, UpstreamUnavailable
 from servers.kit.models.transformers import LocalModel, TransformersModel
 from tests.conformance.asking import heard, picture, question, to_schema
 from tests.conformance.rigs import TINY_MODELS, act, in_process
@@ -74,6 +74,29 @@ async def test_a_lazy_model_is_loaded_at_its_first_question(tmp_path):
     assert (await model.complete(question())).text
     assert (await model.status()).state == EngineState.ENGINE_STATE_READY
     await model.close()
+
+
+async def test_weights_go_on_loading_when_the_question_that_came_first_can_t_wait(tmp_path):
+    act()
+    model = TransformersModel(LocalModel(TINY_MODELS / "mistral", "mistral"))
+    act(for_s=0.001)
+    with pytest.raises(DeadlineExceeded, match="was loaded"):
+        await model.complete(question())
+    assert model.in_work == 0
+    act()
+    assert (await model.complete(question())).text
+    await model.close()
+
+
+async def test_a_model_closed_while_it_loads_says_so(tmp_path):
+    act()
+    model = TransformersModel(LocalModel(TINY_MODELS / "mistral", "mistral"))
+    asked = [asyncio.create_task(model.complete(question())) for _ in range(2)]
+    while model.in_work < 2:  # noqa: ASYNC110 - it becomes so at its first step
+        await asyncio.sleep(0)
+    await model.close()
+    for one in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(one, NotReady | UpstreamUnavailable)
 
 
 async def test_a_model_that_does_not_fit_is_refused_in_figures_before_it_is_read(tmp_path):

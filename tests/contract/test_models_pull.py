@@ -67,6 +67,15 @@ def test_what_came_stays_for_the_next_pull_when_the_hub_goes_away(home):
         assert [span for _, span in asked_for(it, "model.safetensors")] == ["bytes=5000-"]
 
 
+def test_what_a_pull_of_another_revision_left_goes_with_the_next_that_is_whole(home):
+    left = home / "models" / ".pulling" / "team--tiny@0ld"
+    left.mkdir(parents=True)
+    (left / "model.safetensors.part").write_bytes(b"gigabytes")
+    with hub(FILES) as it:
+        weights.pull(home, "team/tiny", source(it))
+    assert not left.exists()
+
+
 def test_a_hub_without_ranges_sends_the_file_from_its_beginning(home):
     with hub(FILES, cuts=[23, 1000], knows_ranges=False) as it:
         weights.pull(home, "team/tiny", source(it))

@@ -75,7 +75,9 @@ class TransformersModel:
         self._model = model
         self._revision = ""
         self._loaded: Loaded | None = None
-        self._loading = asyncio.Lock()
+        self._loading: asyncio.Task[Loaded] | None = None
+        self._arriving = 0
+        """Questions that wait for the weights."""
         self._broken: LoupeError | None = None
         self._grammars: Any = None
         self._running: dict[Generation, Future[None]] = {}
@@ -150,7 +152,7 @@ class TransformersModel:
     @property
     def in_work(self) -> int:
         """Questions that are being answered or wait for it."""
-        return len(self._running)
+        return len(self._running) + self._arriving
 
     async def status(self) -> EngineStatus:
         """Return whether the model is loaded, and its memory."""
@@ -176,14 +178,19 @@ class TransformersModel:
                 generation.end()
         # Waited for in a thread: what runs ends after the token that it makes.
         await asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
+        if self._loading is not None:
+            await asyncio.gather(self._loading, return_exceptions=True)
         self._loaded = None
 
     async def _ready(self) -> Loaded:
         """Return the model, loaded now if it was not. Raises NotReady."""
-        async with self._loading:
-            if self._loaded is None:
-                self._loaded = await self._in_worker(self._load)
+        if self._loaded is not None:
             return self._loaded
+        if self._loading is None or self._loading.done():
+            # Of the model, not of the question that came first: one that can't wait so long leaves it to the next.
+            self._loading = asyncio.create_task(self._in_worker(self._load))
+        self._loaded = await asyncio.shield(self._loading)
+        return self._loaded
 
     async def _in_worker(self, work: Any) -> Any:
         if self._is_closed:
@@ -192,6 +199,10 @@ class TransformersModel:
             made = await asyncio.get_running_loop().run_in_executor(self._worker, work)
         except NotReady as error:
             self._broken = error
+            raise
+        except asyncio.CancelledError:
+            if self._is_closed:  # it waited for its turn
+                raise NotReady(f"the model {self._model.name} is closed") from None
             raise
         self._broken = None
         return made
@@ -214,13 +225,16 @@ class TransformersModel:
 
     async def _begin(self, request: CompleteRequest) -> Generation:
         """Put a question into the worker's queue. Raises NotReady, Overloaded, DeadlineExceeded."""
-        if len(self._running) > self._model.queue_size:
-            raise Overloaded(f"{len(self._running)} questions wait for {self._model.name} already")
+        if self.in_work > self._model.queue_size:
+            raise Overloaded(f"{self.in_work} questions are with {self._model.name} already")
+        self._arriving += 1
         try:
             async with asyncio.timeout_at(identity.deadline()):
                 loaded = await self._ready()
         except TimeoutError as error:
             raise DeadlineExceeded(f"the time ran out while {self._model.name} was loaded") from error
+        finally:
+            self._arriving -= 1
         from servers.kit.models.transformers_generation import Generation
 
         generation = Generation(request, self._model.max_output_tokens, identity.deadline())

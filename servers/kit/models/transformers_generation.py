@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from loupe.router.v1.router_pb2 import CompleteRequest, FinishReason, Usage
+from servers.kit.errors import UpstreamUnavailable
 from servers.kit.models.transformers_loading import Loaded
 from servers.kit.models.transformers_prompt import prompt_of
 from servers.kit.models.transformers_sampling import Chooser, Grammar, schema_of
@@ -69,6 +70,10 @@ class Generation:
         """
         try:
             self._tell(self._made(loaded, grammars))
+        except (MemoryError, RuntimeError) as error:
+            # torch has a class of its own for accelerators only.
+            is_full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+            self._tell(UpstreamUnavailable("the model ran out of memory for this prompt") if is_full else error)
         except BaseException as error:
             self._tell(error)
 
@@ -103,10 +108,9 @@ class Generation:
                 generation_config=plan,
                 logits_processor=[Chooser(self._request, defaults, prompt.token_count, grammar)],
                 stopping_criteria=[self._criterion(text)],
-                streamer=_Tokens(text),
+                streamer=_Tokens(text, self.usage),
             )
         text.flush()
-        self.usage.output_tokens = len(text.tokens)
         if text.was_cut or (text.tokens and text.tokens[-1] in ends):
             reason = FinishReason.FINISH_REASON_STOP
         elif self.must_stop():
@@ -131,15 +135,18 @@ class Generation:
 class _Tokens:
     """Takes tokens as `generate` streams them; the first are the prompt's."""
 
-    def __init__(self, text: _Text) -> None:
+    def __init__(self, text: _Text, usage: Usage) -> None:
         self._text = text
+        self._usage = usage
         self._is_prompt = True
 
     def put(self, value: Any) -> None:
         if self._is_prompt:
             self._is_prompt = False
             return
-        self._text.add(value.reshape(-1).tolist())
+        tokens = value.reshape(-1).tolist()
+        self._usage.output_tokens += len(tokens)
+        self._text.add(tokens)
 
     def end(self) -> None:
         pass

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
@@ -161,6 +161,7 @@ def pull(home: Path, name: str, source: Source, *, told: Told = lambda _file, _s
         model = PulledModel(name, listing.revision, source.address, files)
         _write_synced(staging / MANIFEST, json.dumps(asdict(model), indent=1).encode())
         _move_into_place(staging, folder)
+    _forget_others(staging, name)
     return model
 
 
@@ -241,6 +242,14 @@ def _move_into_place(staging: Path, folder: Path) -> None:
         folder.rename(outgoing)
     staging.rename(folder)
     shutil.rmtree(outgoing, ignore_errors=True)
+
+
+def _forget_others(staging: Path, name: str) -> None:
+    """Remove what broken pulls of other revisions left, gigabytes perhaps; what is still being pulled stays."""
+    for other in staging.parent.glob(f"{staging.name.rpartition('@')[0]}@*"):
+        if other.is_dir():
+            with suppress(NotReady), _alone(other.with_name(other.name + ".lock"), name):
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _write_synced(path: Path, content: bytes) -> None:
