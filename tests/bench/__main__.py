@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.bench import bad_input, overhead, reading, router, sandboxes, whole_job
+from tests.bench import bad_input, jobs, overhead, reading, router, sandboxes, whole_job
 from tests.bench.table import print_table
 from tests.bench.world import world
 
@@ -22,6 +22,7 @@ async def main() -> int:
         ]
     rows += await sandboxes.sandboxes()
     rows += await reading.reading()  # after the mesh is gone: it takes both cores
+    rows += await jobs.jobs()
     rows += await router.router()
     print_table(rows)
     return 0

@@ -21,8 +21,8 @@ from tests.bench.router_subjects import Subject, answers, fastapi, free_port, li
 from tests.bench.table import Row, print_table
 
 CONNECTIONS = (1, 16, 64)
-SECONDS = 3.0
-WARM_S = 2.0
+SECONDS = 2.5
+WARM_S = 1.5
 STREAMS = 200
 
 
@@ -47,10 +47,10 @@ async def router() -> list[Row]:
     try:
         async with AsyncExitStack() as stack:
             model_port = free_port()
-            await stack.enter_async_context(
+            pid = await stack.enter_async_context(
                 process_of(sys.executable, "-m", "tests.bench.instant_model", str(model_port))
             )
-            model = Subject("the instant model itself", f"127.0.0.1:{model_port}")
+            model = Subject("the instant model itself", f"127.0.0.1:{model_port}", processes=(pid,))
             await answers(model)
             found = {"model": await _measure(model, streams=True)}
             async with loupe(folder / "home", model_port) as (direct, through_envoy):

@@ -23,6 +23,7 @@ from loupe.sandbox.v1.sandbox_pb2 import GetCapabilitiesRequest, GetCapabilities
 from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
 from sandbox.runtime import Runtime, default_directory, find
 from servers.kit.keys import KeyFolder
+from tests.bench.bare_stream import bare_stream
 from tests.bench.table import Row, ratio, timing
 from tests.contract.sandbox_client import Client
 from tests.running import running
@@ -107,6 +108,8 @@ async def sandboxes() -> list[Row]:
                     pools[f"{runner} {size}"] = await stack.enter_async_context(_pool(runner, size))
         slow: dict[str, Way] = {name: pool.run for name, pool in pools.items() if name.startswith("runsc")}
         quick: dict[str, Way] = {name: pool.run for name, pool in pools.items() if name not in slow}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loupe-bench-")))
+        quick["stream"] = await stack.enter_async_context(bare_stream(folder))
         quick["bare"] = lambda source: _process([*_python(runtime), source], runtime)
         if shutil.which("bwrap"):
             quick["bwrap"] = lambda source: _process([*_BWRAP, *_python(runtime), source], runtime)
@@ -140,13 +143,19 @@ async def _in_turn(quick: dict[str, Way], slow: dict[str, Way], pools: dict[str,
         for name, way in slow.items():
             await sample(name, way, HELLO, "hello")
         for name, way in (quick | slow).items():
-            await sample(name, way, CSV_AND_PNG, "job")
+            if name != "stream":
+                await sample(name, way, CSV_AND_PNG, "job")
         await sample("bare", quick["bare"], IMPORTS, "imports")
     return took
 
 
 def _rows(took: dict[str, list[Took]]) -> list[Row]:
     rows = []
+    rows.append(
+        timing(
+            "a gRPC stream that does nothing, to the first byte", [first for first, _ in took["stream hello"]], tail=99
+        )
+    )
     for name in ("bare", "bwrap", "namespaces 4", "namespaces 0", "runsc 4", "runsc 0"):
         for label, what in (("hello", "`print(1)`"), ("imports", "the imports"), ("job", "a CSV and a PNG")):
             samples = took.get(f"{name} {label}")

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,10 +42,10 @@ class World:
 
 
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    """Run `loupe up` in a folder of its own until the block ends."""
+async def world(settings: Mapping[str, str] | None = None) -> AsyncIterator[World]:
+    """Run `loupe up` in a folder of its own until the block ends, with variables set."""
     home = Path(tempfile.mkdtemp(prefix="loupe-bench-"))
-    env = os.environ | {"LOUPE_HOME": str(home), "LOUPE_PORT": str(PORT)}
+    env = os.environ | {"LOUPE_HOME": str(home), "LOUPE_PORT": str(PORT), **(settings or {})}
     began = time.perf_counter()
     try:
         await _loupe(env, "up", "--detach")
