@@ -29,7 +29,9 @@ def _binaries() -> Path:
 class PostgresServer:
     """PostgreSQL 18 on a loopback port. `postgres` runs as an ordinary user, which it insists on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_durable: bool = False) -> None:
+        """Make its folder. Durable, each commit waits for the disk, as it does where it is not tested but used."""
+        self._sync = () if is_durable else ("-F",)
         self.folder = Path(tempfile.mkdtemp(prefix="loupe-pg-"))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -45,7 +47,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
+        options = " ".join((f"-p {self.port} -h 127.0.0.1 -k {self.folder}", *self._sync))
         self._run("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.soak.jobs import soak_both
 from tests.soak.soak import soak
 
 _PRESENT = {"namespaces": "bwrap", "runsc": "runsc"}
@@ -19,20 +20,31 @@ _GROWTH_MIB = 8.0
 
 
 def main() -> int:
-    """Soak every runner that is there; 1 if anything was left or went otherwise than it must."""
+    """Soak sandboxes, then jobs; 1 if anything was left or went otherwise than it must."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--runs", type=int, default=10_000, help="of all runners together (%(default)s)")
+    parser.add_argument("--runs", type=int, default=10_000, help="of sandboxes, and of jobs (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="what is run, and when it is cancelled (%(default)s)")
-    parser.add_argument("--runner", choices=_PRESENT, help="only this one")
+    parser.add_argument("--part", choices=("sandbox", "jobs"), help="only this one")
+    parser.add_argument("--runner", choices=_PRESENT, help="of the sandbox, only this one")
     options = parser.parse_args()
+    is_clean = True
+    if options.part != "jobs":
+        is_clean &= _soak_sandboxes(options)
+    if options.part != "sandbox":
+        is_clean &= asyncio.run(soak_both(options.runs, options.seed))
+    return 0 if is_clean else 1
+
+
+def _soak_sandboxes(options: argparse.Namespace) -> bool:
     wanted = [options.runner] if options.runner else [name for name in _PRESENT if shutil.which(_PRESENT[name])]
-    return max(
-        _soak(name, options.runs if len(wanted) == 1 else int(options.runs * _SHARE[name]), options.seed)
-        for name in wanted
-    )
+    is_clean = True
+    for name in wanted:
+        runs = options.runs if len(wanted) == 1 else int(options.runs * _SHARE[name])
+        is_clean &= _soak(name, runs, options.seed)
+    return is_clean
 
 
-def _soak(runner: str, runs: int, seed: int) -> int:
+def _soak(runner: str, runs: int, seed: int) -> bool:
     home = Path(tempfile.mkdtemp(prefix="loupe-soak-"))
     try:
         soaked = asyncio.run(soak(runner, home, runs=runs, seed=seed, warm_up=max(20, runs // 10)))
@@ -47,7 +59,7 @@ def _soak(runner: str, runs: int, seed: int) -> int:
         + "".join(f"  otherwise than it must: {text}\n" for text in soaked.objections[:20])
         + ("  nothing is left\n" if is_clean else "  NOT CLEAN\n")
     )
-    return 0 if is_clean else 1
+    return is_clean
 
 
 if __name__ == "__main__":

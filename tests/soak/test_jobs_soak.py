@@ -1,0 +1,15 @@
+"""Jobs whose workers are killed at random, from one seed, end as if none had been; `make soak` kills a hundred."""
+
+from __future__ import annotations
+
+from tests.bench.jobs_world import Backing
+from tests.soak.jobs import Volume, soak_jobs
+
+
+async def test_jobs_whose_workers_are_killed_at_random_end_as_undisturbed_and_leave_nothing(
+    home, postgres, redis_server
+):
+    volume = Volume(kills=4, freezes=0, restarts=0, cancels=20, at_each_call=False)
+    soaked = await soak_jobs(home, Backing(postgres, redis_server), volume, seed=1)
+    assert soaked.objections == []
+    assert soaked.after == soaked.before
