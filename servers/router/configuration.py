@@ -116,6 +116,8 @@ class ProviderSection(_Section):
             raise ValueError(f"base_url {self.base_url!r} is no {schemes[0]} or {schemes[1]} address")
         if self.kind == "triton" and parts.path.strip("/"):
             raise ValueError(f"base_url {self.base_url!r} has a path, which gRPC has not")
+        if self.kind == "triton" and any(model.tools for model in self.models):
+            raise ValueError("a model in Triton calls no tools")
         if self.kind != "triton" and self.model_control != "none":
             raise ValueError("model_control is for kind triton only")
         if parts.username or parts.password or parts.query or parts.fragment:

@@ -301,6 +301,7 @@ async def test_nobody_at_the_address_is_unreachable_and_another_provider_answers
         ({"base_url": "http://127.0.0.1:8001"}, "no grpc or grpcs address"),
         ({"base_url": "grpc://127.0.0.1:8001/v2"}, "has a path"),
         ({"base_url": "grpc://models.example.com:8001"}, "not on this network"),
+        ({"models": [{"name": "m", "tools": True}]}, "calls no tools"),
         ({"kind": "openai"}, "no http or https address"),
         ({"kind": "openai", "base_url": "http://localhost/v1", "model_control": "load"}, "for kind triton only"),
     ],
