@@ -176,6 +176,11 @@ def test_a_server_has_its_own_private_key_and_nobody_elses(name):
     assert "./secrets/keys/public:/public-keys:ro" in SERVICE[name]["volumes"]
 
 
+def test_every_configuration_is_a_file_that_is_there():
+    # Compose copies inline ones into the container, which a read-only root refuses.
+    assert all((ROOT / config["file"]).is_file() for config in COMPOSE["configs"].values())
+
+
 def test_every_secret_is_made_by_make_secrets(tmp_path):
     provision.provision(tmp_path / "secrets")
     wanted = [secret["file"] for secret in COMPOSE["secrets"].values()]

@@ -6,8 +6,12 @@ import copy
 import importlib
 import json
 import re
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -401,6 +405,23 @@ def test_every_component_and_overlay_is_tested_in_some_combination():
     folders = {path.parent.name for path in (K8S / "components").glob("*/kustomization.yaml")}
     assert folders - {"hardened"} == {one for combination in COMBINATIONS.values() for one in combination}
     assert {path.parent.name for path in (K8S / "overlays").glob("*/kustomization.yaml")} == set(OVERLAYS)
+
+
+def test_a_backup_of_a_volume_holds_what_was_committed_last(built, tmp_path):
+    job = by_name(built["volumes-backed-up"], "CronJob", "backup-volume-files")["spec"]["jobTemplate"]["spec"][
+        "template"
+    ]
+    (dump,) = job["spec"]["initContainers"]
+    live, copy_folder = tmp_path / "data", tmp_path / "dump"
+    live.mkdir()
+    copy_folder.mkdir()
+    program = dump["command"][2].replace("/data", str(live)).replace("/dump", str(copy_folder))
+    with closing(sqlite3.connect(live / "files.sqlite")) as writer:
+        writer.executescript("PRAGMA journal_mode=WAL; CREATE TABLE rows (n); INSERT INTO rows VALUES (7);")
+        # While the server has it open, and the newest rows are in its -wal file only.
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    with closing(sqlite3.connect(copy_folder / "files.sqlite")) as restored:
+        assert restored.execute("SELECT n FROM rows").fetchall() == [(7,)]
 
 
 def test_the_keda_query_counts_jobs_that_wait_or_are_in_work(built):

@@ -1,0 +1,2 @@
+-- Langfuse's own database, made with the rest at the first start.
+CREATE DATABASE langfuse;
