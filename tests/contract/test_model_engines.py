@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceStub
 from servers.codegen.engines.builtin import BuiltinCodeEngine
 from servers.codegen.engines.model import ModelCodeEngine
 from servers.codegen.programs.library import read_library
+from servers.critic.advice import AdvisedReviewer, Weight
+from servers.critic.review import Reviewer
 from servers.kit.errors import MalformedAnswer, NotReady, UpstreamUnavailable
 from servers.kit.models.asking import Limits
 from servers.kit.models.routed import RoutedModel
@@ -320,6 +323,30 @@ async def test_a_review_that_was_left_out_is_a_finding(engines):
     assert verdict.is_approved
     assert [finding.rule for finding in verdict.findings] == ["model-review-left-out"]
     assert verdict.policy_version.endswith("; model left out")
+
+
+async def test_without_its_model_a_critic_that_may_not_go_on_approves_nothing(home):
+    async with grpc.aio.insecure_channel(f"unix:{home}/router.sock") as channel:
+        with ThreadPoolExecutor(1) as executor:
+            tools = Reviewer("tools", (), executor, timeout_s=5)
+            weight = Weight(critic_pb2.SEVERITY_HIGH, denies=True)
+            judge = AdvisedReviewer(tools, RoutedModel(channel, "m"), Limits(100, 5), weight, goes_on_without=False)
+            with pytest.raises(UpstreamUnavailable):
+                await judge.review(PROGRAM)
+
+
+async def test_a_finding_that_counts_as_high_denies_where_it_may(engines):
+    found = {"rule": "hard-coded-number", "severity": "SEVERITY_HIGH", "message": "It is written down.", "line": 1}
+    engines.says({"findings": [found]}, {"findings": [found | {"severity": "SEVERITY_MEDIUM"}]})
+    weight = Weight(critic_pb2.SEVERITY_HIGH, denies=True)
+    async with engines.servers["router"].channel() as channel:
+        with ThreadPoolExecutor(1) as executor:
+            tools = Reviewer("tools", (), executor, timeout_s=5)
+            judge = AdvisedReviewer(tools, RoutedModel(channel, "m"), Limits(100, 5), weight, goes_on_without=False)
+            denied = await judge.review(PROGRAM)
+            assert (denied.is_approved, denied.findings[0].rule) == (False, "hard-coded-number")
+            assert denied.policy_version == "tools; model gpu/m r7 review@1"
+            assert (await judge.review(PROGRAM + "\n")).is_approved
 
 
 # --- vision: two readings, held against each other -----------------------------------------------------------------
