@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import case, delete, func, insert, select, tuple_, update
+from sqlalchemy import case, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobPriority, JobSpec, JobState, Step
@@ -39,17 +39,6 @@ class Waiting:
 
     count: int
     of_owner_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A step that a webhook is to be told of."""
-
-    job_id: str
-    url: str
-    step: Step
-    tries: int
-    """That were not taken."""
 
 
 class Journal:
@@ -94,7 +83,7 @@ class Journal:
                     raise RequestIdReused(f"request_id {request_id!r} was used for another job")
                 return await job_of(connection, row), False
             admit(await _waiting(connection, owner))
-            now = utc_now()
+            now = await _now(connection)
             time_s = spec.deadline.ToMilliseconds() / 1000 if spec.HasField("deadline") else deadline_s
             values = {
                 "job_id": job_id,
@@ -193,40 +182,6 @@ class Journal:
             bodies: Sequence[bytes] = (await connection.scalars(query.order_by(STEPS.c.sequence).limit(limit))).all()
         return [Step.FromString(body) for body in bodies]
 
-    async def due_notices(self, limit: int, *, for_s: float) -> list[Notice]:
-        """Return what webhooks are to be told of by now, oldest first; nobody else gets them for a time."""
-        query = (
-            select(NOTICES.c.job_id, NOTICES.c.sequence, NOTICES.c.tries, STEPS.c.body, JOBS.c.spec)
-            .join(JOBS, JOBS.c.job_id == NOTICES.c.job_id)
-            .join(STEPS, (STEPS.c.job_id == NOTICES.c.job_id) & (STEPS.c.sequence == NOTICES.c.sequence))
-            .where(NOTICES.c.due_time <= utc_now())
-            .order_by(NOTICES.c.due_time, NOTICES.c.sequence)
-            .limit(limit)
-            .with_for_update(of=NOTICES, skip_locked=True)
-        )
-        async with transaction(self._engine) as connection:
-            rows = (await connection.execute(query)).all()
-            notices = [
-                Notice(row.job_id, JobSpec.FromString(row.spec).webhook_url, Step.FromString(row.body), row.tries)
-                for row in rows
-            ]
-            for notice in notices:
-                later = utc_now() + timedelta(seconds=for_s)
-                await connection.execute(update(NOTICES).where(*_of(notice)).values(due_time=later))
-        return notices
-
-    async def put_off_notice(self, notice: Notice, *, for_s: float) -> None:
-        """Tell it again later."""
-        later = utc_now() + timedelta(seconds=for_s)
-        values = update(NOTICES).where(*_of(notice)).values(tries=notice.tries + 1, due_time=later)
-        async with transaction(self._engine) as connection:
-            await connection.execute(values)
-
-    async def end_notice(self, notice: Notice) -> None:
-        """Forget it: it was taken, or never will be."""
-        async with transaction(self._engine) as connection:
-            await connection.execute(delete(NOTICES).where(*_of(notice)))
-
 
 async def _note(connection: Any, row: Any, sequence: int, now: datetime) -> None:
     """Record that the job's webhook is to be told of a step, where it has one."""
@@ -242,6 +197,14 @@ async def _admit_alone(connection: Any) -> None:
     """Keep every other process from adding a job until the transaction ends, so that a bound is a bound."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(JOBS.name))))
+
+
+async def _now(connection: Any) -> datetime:
+    """Return the time by the clock that deadlines are held against: the database's, where machines share it."""
+    if connection.dialect.name == "postgresql":
+        now: datetime = await connection.scalar(select(func.timezone("utc", func.clock_timestamp())))
+        return now
+    return utc_now()
 
 
 async def _waiting(connection: Any, owner: str) -> Waiting:
@@ -301,10 +264,6 @@ async def _add(connection: Any, row: Any, steps: Iterable[Step]) -> list[Step]:
         values["wake_time"] = AT_ONCE
     await connection.execute(update(JOBS).where(JOBS.c.job_id == row.job_id).values(values))
     return added
-
-
-def _of(notice: Notice) -> tuple[Any, Any]:
-    return NOTICES.c.job_id == notice.job_id, NOTICES.c.sequence == notice.step.sequence
 
 
 def asked_until(action: Action) -> datetime:
