@@ -24,15 +24,12 @@ from tests.soak.jobs_callers import FIRST_FAILS, Callers
 from tests.soak.jobs_verdict import verdict
 
 RUNS = 10_000
-WORKERS = 3
 _CALLERS = 6
 _LONGEST_ANSWER_S = 0.03
 _SETTLES_WITHIN_S = 30.0
 _LONGEST_S = 3600.0
 # Allocators keep some; a leak of 1 KiB a job would be 5 MiB.
 _GROWTH_MIB = 8.0
-# Jobs after which each pool and each cache has what it will have.
-_WARM_UP = 40
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,9 @@ class Volume:
     """Of PostgreSQL and Redis."""
     cancels: int
     at_each_call: bool = True
+    workers: int = 3
+    warm_up: int = 40
+    """Jobs after which each pool and each cache has what it will have."""
 
     @classmethod
     def of(cls, runs: int, *, is_shared: bool) -> Volume:
@@ -106,15 +106,14 @@ async def soak_jobs(home: Path, backing: Backing | None, volume: Volume, seed: i
     script = Script(failing_sources=FIRST_FAILS, before=answers.before)
     async with peers_here(script) as address, site(home, address, backing, lease_s="2") as it:
         await it.start_server()
-        for _ in range(WORKERS if backing else 0):
-            await it.add_worker()
+        await asyncio.gather(*(it.add_worker() for _ in range(volume.workers if backing else 0)))
         callers = Callers(it, f"soak-{seed}")
         undisturbed = await callers.see_through()
         for name, harm in _harms(it, script, callers, random, volume):
             began = time.monotonic()
             await harm()
             soaked.done.append(f"{name}, {time.monotonic() - began:.0f} s")
-        await callers.cancel_many(max(_WARM_UP, volume.cancels // 10), random, at_once=_CALLERS)
+        await callers.cancel_many(max(volume.warm_up, volume.cancels // 10), random, at_once=_CALLERS)
         soaked.before, soaked.memory_before_mib = await _remains(it, answers), _memory_mib(it)
         began = time.monotonic()
         await callers.cancel_many(volume.cancels, random, at_once=_CALLERS)

@@ -9,7 +9,7 @@ from tests.soak.jobs import Volume, soak_jobs
 async def test_jobs_whose_workers_are_killed_at_random_end_as_undisturbed_and_leave_nothing(
     home, postgres, redis_server
 ):
-    volume = Volume(kills=4, freezes=0, restarts=0, cancels=20, at_each_call=False)
+    volume = Volume(kills=3, freezes=0, restarts=0, cancels=15, at_each_call=False, workers=2, warm_up=15)
     soaked = await soak_jobs(home, Backing(postgres, redis_server), volume, seed=1)
     assert soaked.objections == []
     assert soaked.after == soaked.before
