@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from servers.kit import wire_json
 from servers.kit.errors import InvalidField, StorageUnavailable
-from servers.orchestrator.journal import Journal, Notice
+from servers.orchestrator.notices import Notice, Notices
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,10 @@ def signature(key: Ed25519PrivateKey, time_s: int, body: bytes) -> str:
 
 
 class Webhooks:
-    """Sends what the journal holds for webhooks, one notice at a time."""
+    """Sends what is recorded for webhooks, one notice at a time."""
 
-    def __init__(self, journal: Journal, key: Ed25519PrivateKey) -> None:
-        self._journal = journal
+    def __init__(self, notices: Notices, key: Ed25519PrivateKey) -> None:
+        self._notices = notices
         self._key = key
         self._task: asyncio.Task[None] | None = None
 
@@ -82,9 +82,9 @@ class Webhooks:
     async def _send_all(self) -> None:
         while True:
             sent = 0
-            # What can't be read now can be read later; the journal says so itself.
+            # What can't be read now can be read later; the database says so itself.
             with contextlib.suppress(StorageUnavailable):
-                for notice in await self._journal.due_notices(_AT_ONCE, for_s=_AT_ONCE * 2 * _TIMEOUT_S):
+                for notice in await self._notices.due(_AT_ONCE, for_s=_AT_ONCE * 2 * _TIMEOUT_S):
                     await self._send(notice)
                     sent += 1
             if not sent:
@@ -98,9 +98,9 @@ class Webhooks:
         if problem:
             log.warning("webhook not taken", extra={"job_id": notice.job_id, "tries": tries, "reason": problem})
         if not problem or tries == MAX_TRIES:
-            await self._journal.end_notice(notice)
+            await self._notices.end(notice)
         else:
-            await self._journal.put_off_notice(notice, for_s=float(2**tries))
+            await self._notices.put_off(notice, for_s=float(2**tries))
 
 
 def _post(url: str, body: bytes, signed: str) -> str:

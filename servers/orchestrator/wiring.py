@@ -20,6 +20,7 @@ from servers.orchestrator.coding import Coding
 from servers.orchestrator.config import Settings
 from servers.orchestrator.journal import Journal
 from servers.orchestrator.loop import Loop
+from servers.orchestrator.notices import Notices
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
 from servers.orchestrator.removal import Removal
@@ -62,7 +63,7 @@ async def working(settings: Settings, mesh: Mesh) -> AsyncIterator[Parts]:
         )
         claims = Claims(engine, _name(), lease_s=settings.lease_s, default_deadline_s=settings.job_deadline_s)
         peers = Peers.of(mesh)
-        webhooks = Webhooks(journal, settings.keys.private("orchestrator"))
+        webhooks = Webhooks(Notices(engine), settings.keys.private("orchestrator"))
         stack.push_async_callback(webhooks.close)
         webhooks.start()
         caretaker = Caretaker(journal, backlog, claims)
