@@ -6,6 +6,7 @@ import pytest
 
 from loupe.reasoning.v1 import analysis_pb2 as plan
 from loupe.reasoning.v1 import reasoning_pb2 as pb
+from loupe.type.v1.figure_pb2 import FIDELITY_REVIEW
 from servers.codegen.proposal import problem_of as problem_of_program
 from servers.codegen.proposal import program_of
 from servers.kit.models.prompts import read_prompt
@@ -105,8 +106,12 @@ def test_a_program_that_can_be_none_for_a_bundle_says_why(source: str, problem: 
 def test_the_example_in_the_prompt_keeps_the_contract_that_it_shows():
     source = program_of(read_prompt("servers.codegen", "program").text)
     assert problem_of_program(source) == ""
+    figure = chart({"Rye": {"2019": 4, "2020": 9}, "Oats": {"2019": 1, "2020": 2}})
     with warm_programs() as programs:
-        outcome = programs.run(source, [chart({"Rye": {"2019": 4, "2020": 9}, "Oats": {"2019": 1, "2020": 2}})])
+        outcome = programs.run(source, [figure])
+        figure.fidelity = FIDELITY_REVIEW
+        doubted = programs.run(source, [figure])
     assert set(outcome.files) == {"chart.json", "data.csv", "chart.png", "answer.json"}
     assert outcome.answer["text"] == "The total of Rye is 13."
     assert outcome.answer["values"][0]["value_ids"] == ["f1.s0.p0.y", "f1.s0.p1.y"]
+    assert doubted.answer["text"] == "The total of Rye is 13. The reading of the figure should be checked first."

@@ -50,10 +50,13 @@ class RoutedModel:
 
     async def complete(self, request: CompleteRequest) -> Completion:
         """Return the whole answer, on the router's record."""
+        call = self._router.Complete(self._addressed(request))
         try:
-            response = await self._router.Complete(self._addressed(request))
+            response = await call
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
+        finally:
+            call.cancel()  # cancelled before its interceptors are through, a call would go on, and be paid for
         return response.completion
 
     async def stream(self, request: CompleteRequest) -> AsyncGenerator[StreamCompleteResponse, None]:
