@@ -21,7 +21,7 @@ async def _serve(address: str) -> None:
             yield message
 
     service, _, name = METHOD[1:].partition("/")
-    handler = grpc.stream_stream_rpc_method_handler(echo)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(echo)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
     server.add_insecure_port(address)
@@ -37,7 +37,7 @@ async def bare_stream(folder: Path) -> AsyncIterator[Any]:
     try:
         async with grpc.aio.insecure_channel(address) as channel:
             await channel.channel_ready()
-            call = channel.stream_stream(METHOD)
+            call: Any = channel.stream_stream(METHOD)
 
             async def run(source: str) -> tuple[float, float]:
                 began = time.perf_counter()
