@@ -32,18 +32,18 @@ from tests.contract.scripted_peers import Script
 PARTS = ("mesh", "rate", "watch", "recovery", "overload")
 WORKERS = (1, 2, 4)
 CALLERS = 8
-SECONDS = 6.0
+SECONDS = 5.0
 WARM_S = 1.5
-_MESH_S = 12.0
+_MESH_S = 8.0
 _MESH_WARM_S = 4.0
 WATCHERS = (1, 100, 1000)
 # Longer than it takes to tell a thousand watchers of a step.
 _WATCHED_PAUSE_S = 0.6
-_KILLS = {"SQLite": 3, "PostgreSQL + Redis": 5}
+_KILLS = {"SQLite": 3, "PostgreSQL + Redis": 4}
 _OVERLOAD = 3.0
-_OVERLOAD_S = 12.0
+_OVERLOAD_S = 10.0
 _BATCH_RATE = 60.0
-_BATCH = 75  # fewer than may wait of one owner
+_BATCH = 60  # fewer than may wait of one owner
 
 
 async def jobs(parts: tuple[str, ...] = PARTS) -> list[Row]:
