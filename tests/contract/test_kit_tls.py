@@ -96,8 +96,13 @@ async def test_health_is_answered_beside_tls_and_nothing_else_is(home, tmp_path,
 async def test_a_probe_tells_a_server_that_does_not_serve(home, monkeypatch, capsys):
     (home / "files.sqlite").write_text("this is no database" * 100)
     monkeypatch.setenv("LOUPE_HOME", str(home))
+    monkeypatch.setenv("LOUPE_HEALTH_LISTEN", f"unix:{home}/health.sock")
     async with running("files", home, serving=False, listen=f"unix:{home}/run/files.sock"):
         assert await asyncio.to_thread(probe.main, ["files"]) == 1
+        # It lives all the same: what it lacks would not come by starting it again.
+        async with grpc.aio.insecure_channel(f"unix:{home}/health.sock") as channel:
+            live = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="live"))
+            assert live.status == health_pb2.HealthCheckResponse.SERVING
     assert capsys.readouterr().err == "files: NOT_SERVING\n"
 
 

