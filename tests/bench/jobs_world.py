@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import grpc
 from PIL import Image
 
 from loupe.orchestrator.v1.orchestrator_pb2 import JobSpec
@@ -58,7 +59,7 @@ class Site:
     working: list[int] = field(default_factory=list)
     """Process ids of workers that have started."""
     _server_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _channels: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _channels: list[grpc.aio.Channel] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def spec(self, **more: Any) -> JobSpec:
@@ -74,8 +75,8 @@ class Site:
             running("orchestrator", self.home, environment, listen=self.listen)
         )
         # A call on an earlier one hears that its server is gone, not that its channel is closed.
-        channel = await self._channels.enter_async_context(self.server.channel())
-        self.stub, self._server_stack = OrchestratorServiceStub(channel), stack
+        self._channels.append(self.server.channel())
+        self.stub, self._server_stack = OrchestratorServiceStub(self._channels[-1]), stack
 
     async def stop_server(self) -> None:
         """Ask the server to end, and wait until it has."""
@@ -88,6 +89,12 @@ class Site:
         self.server.process.kill()
         await self.server.process.wait()
         await self.stop_server()
+
+    async def drop_old_channels(self) -> None:
+        """Close the channels to servers that were killed, which would connect again by and by. Nobody calls now."""
+        for channel in self._channels[:-1]:
+            await channel.close()
+        del self._channels[:-1]
 
     async def add_worker(self, **settings: str) -> int:
         """Start a worker; return its process id once it works."""
@@ -136,7 +143,8 @@ class Site:
                 process.kill()
                 await process.wait()
         await self.stop_server()
-        await self._channels.aclose()
+        for channel in self._channels:
+            await channel.close()
 
 
 @asynccontextmanager

@@ -113,6 +113,7 @@ async def soak_jobs(home: Path, backing: Backing | None, volume: Volume, seed: i
             began = time.monotonic()
             await harm()
             soaked.done.append(f"{name}, {time.monotonic() - began:.0f} s")
+        await it.drop_old_channels()
         await callers.cancel_many(max(volume.warm_up, volume.cancels // 10), random, at_once=_CALLERS)
         soaked.before, soaked.memory_before_mib = await _remains(it, answers), _memory_mib(it)
         began = time.monotonic()
