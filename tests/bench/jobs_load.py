@@ -11,10 +11,6 @@ import grpc
 
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from servers.kit.status import from_rpc_error
-from tests.bench.jobs_world import Site
-
-_DRAINS_WITHIN_S = 120.0
-_PAGE = 100
 
 
 @dataclass
@@ -69,21 +65,21 @@ async def run_one(stub: Any, spec: pb.JobSpec) -> tuple[float, float]:
 class Offered:
     """What came of jobs that were offered whether there was room or not."""
 
-    began: float
-    ended: float
-    accepted: list[str] = field(default_factory=list)
+    ended_per_s: float = 0.0
     refused: int = 0
     answered_otherwise: list[str] = field(default_factory=list)
     """Refusals that are none, or that don't say when to come again."""
 
 
-async def offer(site: Site, *, rate: float, seconds: float) -> Offered:
-    """Offer jobs at a rate, each once, without waiting for any."""
-    offered = Offered(time.time(), time.time() + seconds)
+async def offer(stub: Any, spec: pb.JobSpec, *, rate: float, seconds: float, full_after_s: float) -> Offered:
+    """Offer jobs at a rate, each once, and see those through that are accepted; count what ends once it is full."""
+    offered = Offered()
+    began = time.perf_counter()
+    ends: list[float] = []
 
-    async def create() -> None:
+    async def come() -> None:
         try:
-            response = await site.stub.CreateJob(pb.CreateJobRequest(spec=site.spec()))
+            await run_one(stub, spec)
         except grpc.aio.AioRpcError as error:
             refusal = from_rpc_error(error)
             if refusal.code == "RESOURCE_EXHAUSTED" and refusal.retry_after_s:
@@ -91,32 +87,11 @@ async def offer(site: Site, *, rate: float, seconds: float) -> Offered:
             else:
                 offered.answered_otherwise.append(f"{refusal.code}: {refusal.message}")
         else:
-            offered.accepted.append(response.job.job_id)
+            ends.append(time.perf_counter() - began)
 
     async with asyncio.TaskGroup() as group:
         for index in range(round(rate * seconds)):
-            await asyncio.sleep(offered.began + index / rate - time.time())
-            group.create_task(create())
+            await asyncio.sleep(began + index / rate - time.perf_counter())
+            group.create_task(come())
+    offered.ended_per_s = sum(full_after_s < end <= seconds for end in ends) / (seconds - full_after_s)
     return offered
-
-
-async def drain(site: Site) -> list[float]:
-    """Wait until no job is left to do; return when each that succeeded ended, in order."""
-    async with asyncio.timeout(_DRAINS_WITHIN_S):
-        while True:
-            jobs = await _all_jobs(site)
-            if all(job.HasField("end_time") for job in jobs):
-                ends = [job.end_time.ToNanoseconds() / 1e9 for job in jobs if job.state == pb.JOB_STATE_SUCCEEDED]
-                return sorted(ends)
-            await asyncio.sleep(0.5)
-
-
-async def _all_jobs(site: Site) -> list[pb.Job]:
-    jobs: list[pb.Job] = []
-    token = ""
-    while True:
-        page = await site.stub.ListJobs(pb.ListJobsRequest(page_size=_PAGE, page_token=token))
-        jobs += page.jobs
-        token = page.next_page_token
-        if not token:
-            return jobs
