@@ -9,7 +9,7 @@ from collections import namedtuple
 import pytest
 
 from cli.main import run
-from servers.kit.errors import DigestMismatch, NotFound, NotReady, StorageUnavailable, UpstreamUnavailable
+from servers.kit.errors import DigestMismatch, InvalidField, NotFound, NotReady, StorageUnavailable, UpstreamUnavailable
 from servers.kit.models import weights
 from servers.kit.models.weights_folder import FolderSource
 from servers.kit.models.weights_hub import HubSource
@@ -130,6 +130,45 @@ def test_a_model_without_safetensors_an_unknown_one_and_a_dead_hub_are_told_apar
         gone = it.base_url
     with pytest.raises(UpstreamUnavailable, match="does not answer"):
         weights.pull(home, "team/tiny", HubSource(gone, "team/tiny"))
+
+
+def test_a_name_never_takes_the_folder_of_something_else(home, tmp_path):
+    own = FolderSource(make_folder(tmp_path / "own"))
+    weights.pull(home, "team/tiny", own)
+    with pytest.raises(InvalidField, match="holds other things"):
+        weights.pull(home, "team", own)
+    weights.pull(home, "own", own)
+    with pytest.raises(InvalidField, match="is a model itself"):
+        weights.pull(home, "own/tiny", own)
+    assert [model.name for model in weights.installed(home)] == ["own", "team/tiny"]
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        [],
+        {},
+        {"sha": "c0ffee", "siblings": None},
+        {"sha": "c0ffee", "siblings": ["config.json"]},
+        {"sha": "c0ffee", "siblings": [{"rfilename": "config.json"}]},
+        {"sha": "c0ffee", "siblings": [{"rfilename": "config.json", "size": None, "blobId": "0"}]},
+        {"sha": "c0ffee", "siblings": [{"rfilename": "config.json", "size": -1, "blobId": "0"}]},
+        {"sha": "c0ffee", "siblings": [{"rfilename": "a.safetensors", "size": 1, "lfs": {"size": 1}}]},
+    ],
+)
+def test_a_hub_that_answers_with_something_else_is_told_from_one_that_does_not(home, listing, monkeypatch):
+    with hub(FILES) as it:
+        monkeypatch.setattr(it, "listing", lambda: listing)
+        with pytest.raises(UpstreamUnavailable, match="no list of files"):
+            weights.pull(home, "team/tiny", source(it))
+
+
+def test_a_revision_that_leads_elsewhere_is_refused(home, monkeypatch):
+    with hub(FILES) as it:
+        whole = it.listing()
+        monkeypatch.setattr(it, "listing", lambda: whole | {"sha": "../../elsewhere"})
+        with pytest.raises(NotReady, match="which is none"):
+            weights.pull(home, "team/tiny", source(it))
 
 
 def test_the_same_weights_in_a_second_layout_are_left_out(home):

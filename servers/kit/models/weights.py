@@ -139,12 +139,16 @@ def pull(home: Path, name: str, source: Source, *, told: Told = lambda _file, _s
     """Return the model once it is whole on this machine; what is there already is not fetched again.
 
     Raises:
-      InvalidField: the name is none.
+      InvalidField: the name is none, or its folder holds something else.
       NotFound, UpstreamUnavailable: as the source says; what came stays, and the next pull goes on there.
       DigestMismatch: a file is not what the source announced. It is gone again.
       NotReady, StorageUnavailable: no weights, no room, or another pull of this model is at work.
     """
     folder = folder_of(home, name)
+    if read_manifest(folder) is None and folder.exists() and any(folder.iterdir()):
+        raise InvalidField("name", f"{folder} holds other things, which would be lost")
+    if "/" in name and (folder.parent / MANIFEST).exists():
+        raise InvalidField("name", f"{folder.parent} is a model itself")
     listing = source.listing()
     files = wanted(listing.files)
     if not _REVISION.match(listing.revision):

@@ -88,7 +88,7 @@ class HubSource:
             return Listing(str(data["sha"]), tuple(_file(entry) for entry in data["siblings"]))
         except (OSError, http.client.HTTPException) as error:
             raise UpstreamUnavailable(f"the hub at {self._base} does not answer: {error}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UpstreamUnavailable(f"the hub at {self._base} answers, but with no list of files") from error
 
     def fetch(self, file: WeightFile, listing: Listing, part: Path, told: Told) -> None:
@@ -153,9 +153,12 @@ def _continues(response: http.client.HTTPResponse, start: int) -> bool:
 
 def _file(entry: dict[str, Any]) -> WeightFile:
     large = entry.get("lfs")
+    path, size = str(entry["rfilename"]), int((large or entry)["size"])
+    if size < 0:
+        raise ValueError("a file has a size below 0")
     if large:
-        return WeightFile(entry["rfilename"], int(large["size"]), str(large["sha256"]).lower(), "sha256")
-    return WeightFile(entry["rfilename"], int(entry["size"]), str(entry["blobId"]).lower(), "git")
+        return WeightFile(path, size, str(large["sha256"]).lower(), "sha256")
+    return WeightFile(path, size, str(entry["blobId"]).lower(), "git")
 
 
 def _size(path: Path) -> int:
