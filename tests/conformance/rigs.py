@@ -28,6 +28,7 @@ SERVED = tuple(name for name in ENGINES if name != "transformers")
 IN_PROCESS = tuple(name for name in ENGINES if name == "transformers")
 TINY_MODELS = BUILD / "engines" / "models"
 TINY_CONTEXT_TOKENS = 8192
+WORD_CONTEXT_TOKENS = 512
 STALL_S = 1.0
 _SEEN_WITHIN_S = 10.0
 
@@ -78,12 +79,12 @@ async def opened(name: str, home: Path) -> AsyncIterator[Rig]:
         async with in_process(home) as rig:
             yield rig
         return
-    context_tokens = 512
-    if name == "vllm":
-        context_tokens = TINY_CONTEXT_TOKENS
-        server = vllm_server(home, VLLM_MODEL, context_tokens // 2)
-    else:
-        server = (triton_server if name == "triton" else word_server)(home)
+    context_tokens = TINY_CONTEXT_TOKENS if name == "vllm" else WORD_CONTEXT_TOKENS
+    server = {
+        "openai": word_server,
+        "triton": triton_server,
+        "vllm": lambda home: vllm_server(home, VLLM_MODEL, context_tokens // 2),
+    }[name](home)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.kill)
         await server.start()
