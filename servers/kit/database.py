@@ -67,7 +67,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         async with (
             asyncio.timeout(limit_s),
-            postgres.connected(engine) if is_remote else engine.connect() as connection,
+            postgres.connected(engine) as connection,
             connection.begin(),
         ):
             yield connection
