@@ -50,6 +50,7 @@ async def test_json_is_snake_case_with_zeros_and_enum_names(rest: httpx.AsyncCli
                 "may_ask": False,
                 "consents": [],
                 "webhook_url": "",
+                "priority": "JOB_PRIORITY_UNSPECIFIED",
             },
             "attempt": 0,
             "last_sequence": 0,
