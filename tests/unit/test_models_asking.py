@@ -127,7 +127,7 @@ def test_the_file_of_providers_on_the_page_is_a_usable_one():
     (block,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     configuration = Configuration.model_validate(tomllib.loads(block))
     models = {model.name: model for provider in configuration.providers for model in provider.models}
-    for server, model in re.findall(r"LOUPE_(\w+)_MODEL=(\S+)", page):
+    for server, model in re.findall(r"LOUPE_(\w+)_ENGINE=routed\s+LOUPE_\w+_MODEL=(\S+)", page):
         needs_json = server != "CODEGEN"
         assert models[model].json_schema is needs_json
     assert models["qwen-vl"].vision
