@@ -59,6 +59,10 @@ class Backlog:
             self._tails.tell(TURN)
         return job
 
+    async def check_room(self, owner: str, request_id: str) -> None:
+        """Raise Overloaded where no further job may wait, before the job costs anything."""
+        await self._journal.check_room(owner, request_id, self._check_room)
+
     async def respond(self, job: Job, *steps: Step) -> None:
         """Store an answer to what a waiting job asks, and let it wait for its turn again.
 

@@ -105,6 +105,13 @@ class Journal:
                 await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
             return await job_of(connection, await _row(connection, JOBS.c.job_id == job_id)), True
 
+    async def check_room(self, owner: str, request_id: str, admit: Callable[[Waiting], None]) -> None:
+        """Call `admit` as `create` would, before anything else is asked about a job. Only `create` decides."""
+        async with transaction(self._engine) as connection:
+            same = (JOBS.c.owner == owner, JOBS.c.request_id == request_id)
+            if not request_id or await _row(connection, *same) is None:
+                admit(await _waiting(connection, owner))
+
     async def append(
         self, job_id: str, attempt: int | None, *steps: Step, after_sequence: int | None = None
     ) -> list[Step]:

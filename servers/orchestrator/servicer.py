@@ -169,6 +169,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
     async def _create(self, request_id: str, spec: pb.JobSpec) -> pb.Job:
         if spec.webhook_url:
             webhooks.check(spec.webhook_url, self._webhook_hosts)
+        await self._backlog.check_room(caller().subject, request_id)
         for ref in spec.inputs:
             # With the owner's own right: a file of someone else's is not found.
             stored = (await self._peers.file_records.GetFile(GetFileRequest(file_id=ref.file_id))).file.ref
