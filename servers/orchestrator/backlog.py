@@ -44,20 +44,8 @@ class Backlog:
           Overloaded: no further job may wait.
           RequestIdReused: the same request id came with another spec.
         """
-        made = self._journal.create(
-            owner,
-            request_id,
-            spec,
-            admit=self._check_room,
-            deadline_s=self._job_deadline_s,
-            ancestry=ancestry,
-            copied=copied,
-        )
-        # Seen through even when the caller leaves meanwhile: on record or not, nothing between.
-        job, is_new = await asyncio.shield(asyncio.ensure_future(made))
-        if is_new:
-            self._tails.tell(TURN)
-        return job
+        # Seen through even when the caller leaves meanwhile, likewise below: what is on record is told, too.
+        return await asyncio.shield(self._enqueue(owner, request_id, spec, ancestry, copied))
 
     async def check_room(self, owner: str, request_id: str) -> None:
         """Raise Overloaded where no further job may wait, before the job costs anything."""
@@ -71,17 +59,11 @@ class Backlog:
         Raises:
           Fenced: it does not wait there any more.
         """
-        await self._journal.respond(job.job_id, job.last_sequence, *steps)
-        self._tails.tell(TURN)
+        await asyncio.shield(self._respond(job, steps))
 
     async def cancel(self, job: Job) -> None:
         """End a job for its owner; who works on it stops, and the calls to other servers are cancelled with it."""
-        step = Step(incident=incidents.cancelled(await self.view(job)), job_state=JobState.JOB_STATE_CANCELLED)
-        try:
-            await self._journal.append(job.job_id, None, step)
-        except Fenced:
-            return  # it ended in between, and stays as it ended
-        self._tails.tell(cancelled(job.job_id))
+        await asyncio.shield(self._cancel(job))
 
     async def view(self, job: Job) -> JobView:
         """Return a job folded from its log."""
@@ -89,6 +71,34 @@ class Backlog:
         for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence or 1):
             view.apply(step)
         return view
+
+    async def _enqueue(
+        self, owner: str, request_id: str, spec: JobSpec, ancestry: Ancestry | None, copied: Sequence[Step]
+    ) -> Job:
+        job, is_new = await self._journal.create(
+            owner,
+            request_id,
+            spec,
+            admit=self._check_room,
+            deadline_s=self._job_deadline_s,
+            ancestry=ancestry,
+            copied=copied,
+        )
+        if is_new:
+            self._tails.tell(TURN)
+        return job
+
+    async def _respond(self, job: Job, steps: Sequence[Step]) -> None:
+        await self._journal.respond(job.job_id, job.last_sequence, *steps)
+        self._tails.tell(TURN)
+
+    async def _cancel(self, job: Job) -> None:
+        step = Step(incident=incidents.cancelled(await self.view(job)), job_state=JobState.JOB_STATE_CANCELLED)
+        try:
+            await self._journal.append(job.job_id, None, step)
+        except Fenced:
+            return  # it ended in between, and stays as it ended
+        self._tails.tell(cancelled(job.job_id))
 
     def _check_room(self, waiting: Waiting) -> None:
         if waiting.count >= self._queue_size:

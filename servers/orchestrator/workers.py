@@ -154,7 +154,9 @@ class Workers:
             finally:
                 for task in (working, listening):
                     task.cancel()
-                await asyncio.gather(working, listening, return_exceptions=True)
+                done, _ = await asyncio.gather(working, listening, return_exceptions=True)
+                if isinstance(done, Exception):  # what even the end of a job did not foresee
+                    log.error("defect", exc_info=done, extra={"job_id": job.job_id})
 
     async def _work_until(self, claim: Claim, until: float) -> None:
         view = await self._stored(claim.job.job_id, lambda: self._backlog.view(claim.job))
