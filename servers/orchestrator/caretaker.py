@@ -45,8 +45,14 @@ class Caretaker:
             # What can't be read or stored now can be later; the database says so itself.
             with contextlib.suppress(StorageUnavailable):
                 for job in await self._claims.overdue(_AT_ONCE):
-                    with contextlib.suppress(Fenced):  # its turn came after all, or the person was in time
+                    try:
                         await self._end_waiting(job)
+                    except Fenced:
+                        continue  # its turn came after all, or the person was in time
+                    except StorageUnavailable:
+                        raise
+                    except Exception as error:  # one job must not keep the others waiting for ever
+                        log.error("defect", exc_info=error, extra={"job_id": job.job_id})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._stopping.wait()

@@ -110,6 +110,10 @@ class Workers:
             except StorageUnavailable:
                 await self._pause(STORAGE_RETRY_S, self._stopping)
                 continue
+            except Exception as error:  # a worker that lives must not stop taking jobs unseen
+                log.error("defect", exc_info=error)
+                await self._pause(STORAGE_RETRY_S, self._stopping)
+                continue
             if claim is not None:
                 return claim
             if not self._stopping.is_set():

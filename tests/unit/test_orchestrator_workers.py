@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,33 @@ async def test_a_caller_that_leaves_while_its_job_is_recorded_leaves_a_job_that_
         while not (await it.journal.page("local", 1, ""))[0]:
             asking.cancel()
         assert await it.loop.began.get() == (await it.enqueue("left")).job_id
+
+
+async def test_a_caller_that_leaves_while_it_cancels_stops_the_work_all_the_same(opened):
+    async with opened() as it:
+        job = await it.busy()
+        asking = asyncio.create_task(it.backlog.cancel(job))
+        while not (await it.journal.get("local", job.job_id)).HasField("end_time"):
+            asking.cancel()
+        waiting = await it.enqueue()
+        assert await it.loop.began.get() == waiting.job_id  # in the only place there is
+
+
+async def test_one_job_that_cannot_be_ended_keeps_no_other_from_its_end(opened, monkeypatch):
+    async with opened() as it:
+        await it.busy()
+        spec = JobSpec()
+        spec.deadline.FromMilliseconds(200)
+        broken, late = await it.enqueue(deadline=spec.deadline), await it.enqueue(deadline=spec.deadline)
+        view: Callable[[Job], Awaitable[JobView]] = it.backlog.view
+
+        async def one_breaks(job: Job) -> JobView:
+            if job.job_id == broken.job_id:
+                raise KeyError("unforeseen")
+            return await view(job)
+
+        monkeypatch.setattr(it.backlog, "view", one_breaks)
+        assert (await it.ended(late.job_id)).state == JobState.JOB_STATE_FAILED
 
 
 async def test_waiting_counts_against_the_deadline(opened):
