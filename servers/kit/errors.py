@@ -108,6 +108,13 @@ class TooManyPixels(LoupeError):
     reason = ErrorReason.ERROR_REASON_TOO_MANY_PIXELS
 
 
+class TooLong(LoupeError):
+    """The recording has more seconds than the limit."""
+
+    code = "INVALID_ARGUMENT"
+    reason = ErrorReason.ERROR_REASON_TOO_LONG
+
+
 class EmptyFile(LoupeError):
     """There are no bytes."""
 
