@@ -119,4 +119,4 @@ secrets: .build/synced
 	@$(BIN)/python -m cli.provision secrets
 
 clean:
-	rm -rf .build .venv loupe buf .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .build .venv loupe buf vllm_grpc .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Build hook: turns proto/ into the importable packages `loupe` and `buf` at the project's root.
+"""Build hook: turns the protos, ours and those of others, into packages at the project's root: loupe, buf, vllm_grpc.
 
 Run by every build (`pip install .` needs nothing else), or by hand as `python hatch_build.py` after a contract changed.
 """
@@ -15,14 +15,17 @@ from typing import Any
 
 ROOT = Path(__file__).parent
 # google/* comes ready-made in googleapis-common-protos; generating it again would register every type twice.
-SOURCE_ROOTS = {"proto": "loupe", "third_party/proto": "buf"}
+SOURCE_ROOTS = ("proto", "third_party/proto")
+PACKAGES = {"loupe": "proto", "buf": "third_party/proto", "vllm_grpc": "third_party/proto"}
+# What Envoy needs to know: not the gRPC that the router speaks to a model server.
+_UNDESCRIBED = "vllm_grpc/"
 
 
 def generate() -> None:
     """Write message classes, stubs, their types and the descriptor set that Envoy reads; old output goes first."""
     protos = [
         str(path.relative_to(ROOT / source_root))
-        for source_root, package in SOURCE_ROOTS.items()
+        for package, source_root in PACKAGES.items()
         for path in sorted((ROOT / source_root / package).rglob("*.proto"))
     ]
     # Made beside and swapped in whole, so that a process which starts meanwhile finds the old code or the new.
@@ -39,14 +42,14 @@ def generate() -> None:
         *(f"-I{ROOT / source_root}" for source_root in SOURCE_ROOTS),
         f"-I{Path(spec.origin).parent / '_proto'}",
     ]
-    services = [path for path in protos if path.endswith("_service.proto")]
+    services = [path for path in protos if path.endswith(("_service.proto", "/vllm_engine.proto"))]
     subprocess.run([*protoc, f"--python_out={made}", f"--mypy_out=quiet:{made}", *protos], check=True)
     subprocess.run([*protoc, f"--grpc_python_out={made}", f"--mypy_grpc_out=quiet:{made}", *services], check=True)
     # Envoy renders google.rpc details only if their types are in the set, and no contract of ours imports them.
     descriptor_set = f"--descriptor_set_out={made / 'loupe' / 'descriptor_set.binpb'}"
-    protos.append("google/rpc/error_details.proto")
-    subprocess.run([*protoc, descriptor_set, "--include_imports", *protos], check=True)
-    for package in SOURCE_ROOTS.values():
+    described = [path for path in protos if not path.startswith(_UNDESCRIBED)] + ["google/rpc/error_details.proto"]
+    subprocess.run([*protoc, descriptor_set, "--include_imports", *described], check=True)
+    for package in PACKAGES:
         for folder in [made / package, *(p for p in (made / package).rglob("*") if p.is_dir())]:
             (folder / "__init__.py").touch()
         (made / package / "py.typed").touch()
@@ -69,4 +72,4 @@ else:
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:
             """Generate, and take the git-ignored output along into the wheel."""
             generate()
-            build_data["artifacts"] += [f"/{package}/**" for package in SOURCE_ROOTS.values()]
+            build_data["artifacts"] += [f"/{package}/**" for package in PACKAGES]
