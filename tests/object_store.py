@@ -37,6 +37,15 @@ class ObjectStore:
         """How to reach a bucket of it."""
         return BucketSettings(self.endpoint, bucket, SecretStr("tester"), SecretStr("of-the-tests"))
 
+    def environment(self, bucket: str = "loupe") -> dict[str, str]:
+        """The same as variables of the files server."""
+        return {
+            "LOUPE_FILES_S3_ENDPOINT": self.endpoint,
+            "LOUPE_FILES_S3_BUCKET": bucket,
+            "LOUPE_FILES_S3_ACCESS_KEY": "tester",
+            "LOUPE_FILES_S3_SECRET_KEY": "of-the-tests",
+        }
+
     def client(self) -> Minio:
         """A client of one's own."""
         host = self.endpoint.removeprefix("http://")

@@ -25,6 +25,7 @@ from loupe.orchestrator.v1.orchestrator_pb2 import JobSpec
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit.files_client import FilesClient
+from tests.object_store import ObjectStore
 from tests.postgres import PostgresServer
 from tests.redis_server import RedisServer
 from tests.running import Running, running
@@ -40,6 +41,8 @@ class Backing:
 
     postgres: PostgresServer
     redis: RedisServer
+    objects: ObjectStore | None = None
+    """Where the bytes are; without one, in a folder."""
 
 
 @dataclass
@@ -157,6 +160,8 @@ async def site(home: Path, peers_address: str, backing: Backing | None = None, *
     environment = {f"LOUPE_{name}_ADDRESS": peers_address for name in _PEERS} | {"LOUPE_HOME": str(home)}
     if backing is not None:
         environment |= {"LOUPE_DATABASE_URL": backing.postgres.new_database(), "LOUPE_REDIS_URL": backing.redis.url}
+        if backing.objects is not None:
+            environment |= backing.objects.environment()
     async with running("files", home, environment) as files, files.channel() as channel:
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, "PNG")
@@ -170,14 +175,19 @@ async def site(home: Path, peers_address: str, backing: Backing | None = None, *
 
 
 @asynccontextmanager
-async def backings() -> AsyncIterator[Backing]:
-    """Run PostgreSQL, which syncs what it commits, and Redis until the block ends."""
+async def backings(*, with_objects: bool = False) -> AsyncIterator[Backing]:
+    """Run PostgreSQL, which syncs what it commits, Redis, and an S3 server if wanted, until the block ends."""
     postgres, redis = await asyncio.to_thread(PostgresServer, is_durable=True), RedisServer()
+    objects = ObjectStore() if with_objects else None
     try:
         await asyncio.to_thread(postgres.start)
         redis.start()
-        yield Backing(postgres, redis)
+        if objects is not None:
+            objects.start()
+        yield Backing(postgres, redis, objects)
     finally:
+        if objects is not None and objects.is_running:
+            objects.stop()
         redis.remove()
         await asyncio.to_thread(postgres.remove)
 

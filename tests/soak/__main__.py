@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.soak.jobs import soak_both
+from tests.soak.jobs import CANCELS, KILLS, Volume, soak_both
 from tests.soak.soak import soak
 
 _PRESENT = {"namespaces": "bwrap", "runsc": "runsc"}
@@ -31,7 +31,8 @@ def main() -> int:
     if options.part != "jobs":
         is_clean &= _soak_sandboxes(options)
     if options.part != "sandbox":
-        is_clean &= asyncio.run(soak_both(options.runs, options.seed))
+        kills = max(3, round(KILLS * options.runs / CANCELS))
+        is_clean &= asyncio.run(soak_both(Volume.of(kills, options.runs), options.seed))
     return 0 if is_clean else 1
 
 

@@ -1,4 +1,7 @@
-"""Jobs under harm, and whether each ended as if nothing had been: `python -m tests.soak.jobs --runs 2000 --seed 7`."""
+"""Jobs under harm, and whether each ended as if nothing had been: `python -m tests.soak.jobs --seed 7`.
+
+By itself the whole volume at both settings; `--kills 10 --cancels 500` for a part of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -15,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from loupe.orchestrator.v1.orchestrator_pb2 import JobState
 from servers.kit.files_client import FilesClient
 from tests.bench.jobs_peers import peers_here
 from tests.bench.jobs_world import Backing, Site, backings, fresh_home, site
@@ -23,11 +28,15 @@ from tests.soak import jobs_harm
 from tests.soak.jobs_callers import FIRST_FAILS, Callers
 from tests.soak.jobs_verdict import verdict
 
-RUNS = 10_000
+KILLS = 100
+CANCELS = 10_000
 _CALLERS = 6
+# Fewer than that: a job that is cancelled should have begun.
+_CANCELLERS = 4
 _LONGEST_ANSWER_S = 0.03
 _SETTLES_WITHIN_S = 30.0
-_LONGEST_S = 3600.0
+_LONGEST_S = 7200.0
+"""Of one setting; a soak that takes longer hangs, and fails."""
 # Allocators keep some; a leak of 1 KiB a job would be 5 MiB.
 _GROWTH_MIB = 8.0
 
@@ -37,21 +46,21 @@ class Volume:
     """How often each thing is done."""
 
     kills: int
+    """At random, under load."""
     freezes: int
     restarts: int
     """Of PostgreSQL and Redis."""
     cancels: int
-    at_each_call: bool = True
+    at_calls: Collection[int] | None = None
+    """Numbers of a job's calls at which it is killed; None for each."""
     workers: int = 3
     warm_up: int = 40
     """Jobs after which each pool and each cache has what it will have."""
 
     @classmethod
-    def of(cls, runs: int, *, is_shared: bool) -> Volume:
-        """The volumes of a soak of 10,000 runs, or their share."""
-        share = runs / RUNS
-        kills = round((100 if is_shared else 30) * share)
-        return cls(max(3, kills), max(2, round(10 * share)), max(1, round(5 * share)), max(50, runs // 2))
+    def of(cls, kills: int, cancels: int) -> Volume:
+        """So many kills and cancels, and of the rest as many as go with them."""
+        return cls(kills, freezes=max(1, kills // 10), restarts=max(1, kills // 20), cancels=cancels)
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,10 @@ class Remains:
 class Soaked:
     """What came of it."""
 
-    jobs: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    """Jobs by how they ended."""
+    cancelled_after: Counter[int] = field(default_factory=Counter)
+    """Cancelled jobs by how many steps they had made."""
     done: list[str] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
     before: Remains | None = None
@@ -112,19 +124,29 @@ async def soak_jobs(home: Path, backing: Backing | None, volume: Volume, seed: i
         for name, harm in _harms(it, script, callers, random, volume):
             began = time.monotonic()
             await harm()
-            soaked.done.append(f"{name}, {time.monotonic() - began:.0f} s")
+            _note(soaked, f"{name}, {time.monotonic() - began:.0f} s")
         await it.drop_old_channels()
-        await callers.cancel_many(max(volume.warm_up, volume.cancels // 10), random, at_once=_CALLERS)
+        await callers.cancel_many(max(volume.warm_up, volume.cancels // 10), random, at_once=_CANCELLERS)
         soaked.before, soaked.memory_before_mib = await _remains(it, answers), _memory_mib(it)
         began = time.monotonic()
-        await callers.cancel_many(volume.cancels, random, at_once=_CALLERS)
-        soaked.done.append(f"{volume.cancels} cancelled, {time.monotonic() - began:.0f} s")
+        await callers.cancel_many(volume.cancels, random, at_once=_CANCELLERS)
+        _note(soaked, f"{volume.cancels} jobs cancelled at random, {time.monotonic() - began:.0f} s")
         soaked.after, soaked.memory_after_mib = await _remains(it, answers, soaked.before), _memory_mib(it)
-        soaked.jobs = len(callers.seen.steps)
         async with it.files.channel() as channel:
             wrong = await verdict(it.stub, FilesClient(channel), callers.seen, undisturbed)
         soaked.objections = callers.seen.objections + wrong
+        for steps in callers.seen.steps.values():
+            state = steps[-1].job_state if steps else JobState.JOB_STATE_UNSPECIFIED
+            soaked.ended[JobState.Name(state).removeprefix("JOB_STATE_")] += 1
+            if state == JobState.JOB_STATE_CANCELLED:
+                soaked.cancelled_after[len(steps) - 1] += 1
     return soaked
+
+
+def _note(soaked: Soaked, text: str) -> None:
+    soaked.done.append(text)
+    sys.stderr.write(f"  {text}\n")
+    sys.stderr.flush()
 
 
 def _harms(
@@ -139,19 +161,25 @@ def _harms(
 
         return harmed
 
+    async def kill_at_calls() -> None:
+        await jobs_harm.kill_at_each_call(it, script, callers, volume.at_calls)
+
+    at_calls = "each call" if volume.at_calls is None else f"call {', '.join(map(str, sorted(volume.at_calls)))}"
+    harms = [(f"killed at {at_calls} of a job", kill_at_calls)] if volume.at_calls != () else []
     if it.backing is None:
-        return [(f"killed and started again {volume.kills} times", under_load(jobs_harm.kill_server, volume.kills))]
-    harms = [
-        (f"{volume.kills} workers killed at random", under_load(jobs_harm.kill_workers, volume.kills)),
+        return [
+            *harms,
+            (f"killed and started again {volume.kills} times", under_load(jobs_harm.kill_server, volume.kills)),
+        ]
+    return [
+        *harms,
+        (f"{volume.kills} workers and servers killed at random", under_load(jobs_harm.kill_workers, volume.kills)),
         (f"{volume.freezes} workers frozen", under_load(jobs_harm.freeze_workers, volume.freezes)),
         (
             f"PostgreSQL and Redis killed {volume.restarts} times",
             under_load(jobs_harm.restart_backing, volume.restarts),
         ),
     ]
-    if volume.at_each_call:
-        harms.insert(0, ("a worker killed at each call", lambda: jobs_harm.kill_at_each_call(it, script, callers)))
-    return harms
 
 
 async def _remains(it: Site, answers: Answers, wanted: Remains | None = None) -> Remains:
@@ -187,10 +215,13 @@ def _pids(it: Site) -> list[int]:
 def report(name: str, soaked: Soaked, seed: int) -> bool:
     """Print what came of it; return whether it is as it must be."""
     is_clean = soaked.before == soaked.after and soaked.growth_mib <= _GROWTH_MIB and not soaked.objections
+    ended = ", ".join(f"{count} {state}" for state, count in sorted(soaked.ended.items()))
+    after = ", ".join(f"{steps}: {count}" for steps, count in sorted(soaked.cancelled_after.items()))
     sys.stdout.write(
-        f"jobs, {name}: {soaked.jobs} accepted, seed {seed}\n"
+        f"jobs, {name}: {soaked.ended.total()} accepted, {ended}, seed {seed}\n"
         + "".join(f"  {what}\n" for what in soaked.done)
-        + f"  before: {soaked.before}\n  after:  {soaked.after}\n"
+        + f"  cancelled jobs by the steps they had made: {after}\n"
+        f"  before: {soaked.before}\n  after:  {soaked.after}\n"
         f"  memory: {soaked.memory_before_mib:.1f} MiB, then {soaked.memory_after_mib:.1f} MiB\n"
         + "".join(f"  otherwise than it must: {text}\n" for text in soaked.objections[:20])
         + ("  each ended as an undisturbed one, nothing is left\n" if is_clean else "  NOT CLEAN\n")
@@ -199,28 +230,28 @@ def report(name: str, soaked: Soaked, seed: int) -> bool:
     return is_clean
 
 
-async def soak_both(runs: int, seed: int, settings: tuple[str, ...] = ("sqlite", "postgresql")) -> bool:
+async def soak_both(volume: Volume, seed: int, settings: tuple[str, ...] = ("sqlite", "postgresql")) -> bool:
     """Soak each setting in turn; return whether all is as it must be."""
     is_clean = True
     if "sqlite" in settings:
         async with asyncio.timeout(_LONGEST_S), fresh_home() as home:
-            is_clean &= report("SQLite", await soak_jobs(home, None, Volume.of(runs, is_shared=False), seed), seed)
+            is_clean &= report("SQLite", await soak_jobs(home, None, volume, seed), seed)
     if "postgresql" in settings:
-        async with asyncio.timeout(_LONGEST_S), backings() as backing, fresh_home() as home:
-            soaked = await soak_jobs(home, backing, Volume.of(runs, is_shared=True), seed)
-            is_clean &= report("PostgreSQL + Redis", soaked, seed)
+        async with asyncio.timeout(_LONGEST_S), backings(with_objects=True) as backing, fresh_home() as home:
+            is_clean &= report("PostgreSQL + Redis + S3", await soak_jobs(home, backing, volume, seed), seed)
     return is_clean
 
 
 def main() -> int:
     """Soak; 1 if anything was left or went otherwise than it must."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.jobs", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, help="jobs that are cancelled; the rest in proportion")
+    parser.add_argument("--kills", type=int, default=KILLS, help="at random under load (%(default)s)")
+    parser.add_argument("--cancels", type=int, default=CANCELS, help="jobs cancelled at random (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="what is done, and when (%(default)s)")
     parser.add_argument("--setting", choices=("sqlite", "postgresql"), help="only this one")
     options = parser.parse_args()
     settings = (options.setting,) if options.setting else ("sqlite", "postgresql")
-    return 0 if asyncio.run(soak_both(options.runs, options.seed, settings)) else 1
+    return 0 if asyncio.run(soak_both(Volume.of(options.kills, options.cancels), options.seed, settings)) else 1
 
 
 if __name__ == "__main__":

@@ -5,27 +5,42 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Collection
 from random import Random
 
 from tests.bench.jobs_world import Site
 from tests.contract.scripted_peers import Script
 from tests.soak.jobs_callers import Callers
 
+# Of the kills under load past one machine: the process that answers calls.
+_SERVERS_SHARE = 0.2
 
-async def kill_at_each_call(site: Site, script: Script, callers: Callers) -> int:
-    """Run a job for each call that a job makes, and kill its worker when that call comes; return how many."""
-    at = reached = 0
+
+async def kill_at_each_call(site: Site, script: Script, callers: Callers, only: Collection[int] | None = None) -> int:
+    """Run a job for each call that a job makes, and kill who works on it when that call comes; return how many.
+
+    With an action on record, what came of the one before is, too; so these are all the boundaries between its steps.
+
+    Args:
+      only: the numbers of the calls, from 1; None for each.
+    """
+    at = reached = killed = 0
     made: asyncio.Future[str]
     replacing: list[asyncio.Task[None]] = []
 
     async def replace(job_id: str) -> None:
-        await site.kill_worker(await site.worker_of(job_id))
-        await site.add_worker()
+        if site.backing is None:
+            await site.kill_server()
+            await site.start_server()
+        else:
+            await site.kill_worker(await site.worker_of(job_id))
+            await site.add_worker()
 
     async def kill(_: str) -> None:
-        nonlocal reached
+        nonlocal reached, killed
         reached += 1
         if reached == at:
+            killed += 1
             replacing.append(asyncio.create_task(replace(await made)))
             await asyncio.shield(replacing[-1])  # with its caller this call ends, too
 
@@ -33,21 +48,29 @@ async def kill_at_each_call(site: Site, script: Script, callers: Callers) -> int
     try:
         while True:
             at, reached = at + 1, 0
+            if only is not None and at not in only:
+                if at > max(only):
+                    return killed
+                continue
             made = asyncio.get_running_loop().create_future()
             await callers.see_through(made)
             if reached < at:
-                return at - 1
+                return killed
             await asyncio.gather(*replacing)
     finally:
         script.before = usual
 
 
 async def kill_workers(site: Site, random: Random, count: int) -> None:
-    """Kill workers at random moments, each replaced; one at least lives at any time."""
+    """Kill workers at random moments, each replaced, and sometimes the server; one worker lives at any time."""
     most = len(site.workers)
     replacing: set[asyncio.Task[int]] = set()
     for _ in range(count):
         await asyncio.sleep(random.uniform(0.2, 1.2))
+        if random.random() < _SERVERS_SHARE:
+            await site.kill_server()
+            await site.start_server()
+            continue
         while len(replacing) >= most - 1:
             await asyncio.wait(replacing, return_when=asyncio.FIRST_COMPLETED)
             replacing = {task for task in replacing if not task.done()}
