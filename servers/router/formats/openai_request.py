@@ -18,7 +18,7 @@ from servers.kit.errors import InvalidField
 from servers.router.configuration import ModelSection
 from servers.router.images import media_type_of
 
-_ROLES = {
+ROLES = {
     MessageRole.MESSAGE_ROLE_SYSTEM: "system",
     MessageRole.MESSAGE_ROLE_USER: "user",
     MessageRole.MESSAGE_ROLE_ASSISTANT: "assistant",
@@ -95,7 +95,7 @@ def _add_sampling(body: dict[str, Any], request: CompleteRequest, model: ModelSe
 
 
 def _message(message: Message) -> dict[str, Any]:
-    made: dict[str, Any] = {"role": _ROLES[message.role]}
+    made: dict[str, Any] = {"role": ROLES[message.role]}
     if all(part.HasField("text") for part in message.parts):
         # A plain string: text-only servers take no list of parts.
         made["content"] = "".join([part.text for part in message.parts])
@@ -103,7 +103,7 @@ def _message(message: Message) -> dict[str, Any]:
         made["content"] = [
             {"type": "text", "text": part.text}
             if part.HasField("text")
-            else {"type": "image_url", "image_url": {"url": _data_url(part.image.content)}}
+            else {"type": "image_url", "image_url": {"url": data_url(part.image.content)}}
             for part in message.parts
         ]
     if message.tool_calls:
@@ -117,7 +117,8 @@ def _message(message: Message) -> dict[str, Any]:
     return made
 
 
-def _data_url(content: bytes) -> str:
+def data_url(content: bytes) -> str:
+    """Return a picture as the address that holds it."""
     return f"data:{media_type_of(content)};base64,{base64.b64encode(content).decode()}"
 
 
