@@ -66,6 +66,9 @@ class ModelSection(_Section):
     tokenizer_file: Path | None = None
     """The model's own tokenizer.json."""
 
+    tokenizer_dir: Path | None = None
+    """For kind vllm_grpc: the folder with its tokenizer.json, tokenizer_config.json and chat template."""
+
     tokens_per_message: int = Field(default=8, ge=0)
     """What the chat template adds to each message; 8 covers the usual templates."""
 
@@ -82,9 +85,9 @@ class ProviderSection(_Section):
     """One address that answers, and how it may be used."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    kind: Literal["openai", "anthropic", "triton"]
+    kind: Literal["openai", "anthropic", "triton", "vllm_grpc"]
     base_url: str
-    """ "http://127.0.0.1:8000/v1"; for anthropic without the /v1; for triton "grpc://127.0.0.1:8001" or grpcs."""
+    """ "http://127.0.0.1:8000/v1"; for anthropic without the /v1; for triton and vllm_grpc "grpc://127.0.0.1:8001" or grpcs."""
 
     api_key_env: str = ""
     api_key_file: Path | None = None
@@ -111,13 +114,18 @@ class ProviderSection(_Section):
     @model_validator(mode="after")
     def _url_is_usable(self) -> Self:
         parts = urlsplit(self.base_url)
-        schemes = ("grpc", "grpcs") if self.kind == "triton" else ("http", "https")
+        is_grpc = self.kind in ("triton", "vllm_grpc")
+        schemes = ("grpc", "grpcs") if is_grpc else ("http", "https")
         if parts.scheme not in schemes or not parts.hostname:
             raise ValueError(f"base_url {self.base_url!r} is no {schemes[0]} or {schemes[1]} address")
-        if self.kind == "triton" and parts.path.strip("/"):
+        if is_grpc and parts.path.strip("/"):
             raise ValueError(f"base_url {self.base_url!r} has a path, which gRPC has not")
         if self.kind == "triton" and any(model.tools for model in self.models):
             raise ValueError("a model in Triton calls no tools")
+        if self.kind == "vllm_grpc":
+            _refuse_what_vllm_grpc_lacks(self.models)
+        elif any(model.tokenizer_dir for model in self.models):
+            raise ValueError("tokenizer_dir is for kind vllm_grpc only")
         if self.kind != "triton" and self.model_control != "none":
             raise ValueError("model_control is for kind triton only")
         if parts.username or parts.password or parts.query or parts.fragment:
@@ -144,6 +152,15 @@ class ProviderSection(_Section):
                 raise ValueError(f"api_key_env: the environment has no {self.api_key_env}")
             return key
         return ""
+
+
+def _refuse_what_vllm_grpc_lacks(models: tuple[ModelSection, ...]) -> None:
+    if len(models) > 1:
+        raise ValueError("a vLLM over gRPC serves one model")
+    if models[0].tokenizer_dir is None:
+        raise ValueError("vllm_grpc takes tokens: tokenizer_dir names the folder with the model's tokenizer")
+    if models[0].tools:
+        raise ValueError("a model behind vLLM's gRPC calls no tools")
 
 
 class WhenSection(_Section):

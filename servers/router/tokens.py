@@ -54,6 +54,9 @@ class OwnTokenizer:
             self._tokenizer = Tokenizer.from_file(str(path.expanduser()))
         except Exception as error:  # the library raises nothing narrower
             raise NotReady(f"the tokenizer in {path} can't be read: {error}") from error
+        # A file may ask for it, for training: every long text would count as much as the longest it allows.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
 
     def count(self, text: str) -> int:
         """Return the exact number."""
@@ -62,7 +65,8 @@ class OwnTokenizer:
 
 def counter_for(model: ModelSection) -> TokenCounter:
     """Return a model's counter. Raises NotReady where its tokenizer can't be read."""
-    return OwnTokenizer(model.tokenizer_file) if model.tokenizer_file else Estimate()
+    own = model.tokenizer_file or (model.tokenizer_dir and model.tokenizer_dir / "tokenizer.json")
+    return OwnTokenizer(own) if own else Estimate()
 
 
 def of_message(message: Message, model: ModelSection, counter: TokenCounter) -> int:

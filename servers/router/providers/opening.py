@@ -11,18 +11,20 @@ from servers.router.providers.base import Provider
 from servers.router.providers.http import open_session
 from servers.router.providers.openai import OpenAiProvider
 from servers.router.providers.triton import TritonProvider
+from servers.router.providers.vllm_grpc import VllmGrpcProvider
 
 
 @asynccontextmanager
 async def opened(section: ProviderSection, key: str, *, local_only: bool) -> AsyncIterator[Provider]:
     """Keep a provider's connections until the block ends. Raises NotReady where a package is missing."""
-    if section.kind == "triton":
-        triton = TritonProvider(section, key, local_only=local_only)
-        triton.start()
+    if section.kind in ("triton", "vllm_grpc"):
+        of_kind = TritonProvider if section.kind == "triton" else VllmGrpcProvider
+        provider = of_kind(section, key, local_only=local_only)
+        provider.start()
         try:
-            yield triton
+            yield provider
         finally:
-            await triton.close()
+            await provider.close()
     else:
         async with open_session(section, local_only=local_only) as session:
             kind = OpenAiProvider if section.kind == "openai" else AnthropicProvider
