@@ -38,7 +38,7 @@ MAX_RETRY_AFTER_S = 3600.0
 # Words of vLLM, llama.cpp, Ollama, OpenAI and Anthropic (their sources and API references, November 2026).
 _CONTEXT_WORDS = re.compile(
     r"context_length|context length|context window|context size|maximum context|prompt is too long|too many tokens"
-    r"|input is too long|exceeds? the (available|max)|input length",
+    r"|input is too long|exceeds? the (available|max)|input length|maximum model length",
     re.IGNORECASE,
 )
 _POLICY_WORDS = re.compile(
