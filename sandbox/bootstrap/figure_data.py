@@ -1,19 +1,22 @@
 """Reads the numbers behind a matplotlib figure: its axes, and what each series in them draws.
 
 Works on what is drawn, so data of any type that matplotlib took comes out as numbers on an axis. All figures of a run
-share one bound on points and one on characters; what is over it is left out, and counted.
+share one bound on points, one on boxes and one on characters; what is over it is left out, and points are counted.
 """
 
 import json
 import math
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from sandbox.bootstrap import figure_boxes
+
 _MAX_POINTS = 10_000
+_MAX_BOXES = 2_000
 _MAX_TEXT_BYTES = 150_000  # as the report spells it
 _MAX_TEXT_CHARS = 200
 _MAX_AXES = 64
@@ -29,12 +32,21 @@ Json = dict[str, Any]
 class FigureReader:
     """Reads the figures of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines_of: Callable[[Any], Sequence[int]] = lambda artist: ()) -> None:
+        """Take what tells the lines of the program that drew an artist."""
+        self._lines_of = lines_of
         self._points = _MAX_POINTS
+        self._boxes = _MAX_BOXES
         self._bytes = _MAX_TEXT_BYTES
+        self._is_measured = False
 
-    def read(self, figure: Any) -> Json:
-        """Return what a figure shows, in the form of loupe.sandbox.v1.FigureData."""
+    def read(self, figure: Any, *, is_measured: bool = False) -> Json:
+        """Return what a figure shows, in the form of loupe.sandbox.v1.FigureData.
+
+        Args:
+          is_measured: with boxes, while the figure is being written as a picture.
+        """
+        self._is_measured = is_measured
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             axes = [one for one in figure.axes if one.get_label() != "<colorbar>"]
@@ -47,7 +59,9 @@ class FigureReader:
     def give_back(self, figure: Json) -> None:
         """Count as unread what turned out to be known."""
         for axes in figure["axes"]:
-            self._points += sum(len(series["y"]) for series in axes["series"])
+            for series in axes["series"]:
+                self._points += max(len(series["y"]), len(series["labels"]))
+                self._boxes += len(series["boxes"])
 
     def _axes(self, axes: Any) -> Json:
         x_axis, y_axis = _Scale(axes.xaxis, axes), _Scale(axes.yaxis, axes)
@@ -56,7 +70,7 @@ class FigureReader:
             "title": self._text(axes.get_title()),
             "x_axis": self._axis(x_axis, axes.get_xlabel(), axes.get_xlim()),
             "y_axis": self._axis(y_axis, axes.get_ylabel(), axes.get_ylim()),
-            "series": [self._one(series, x_axis, y_axis) for series in drawn[:_MAX_SERIES]],
+            "series": [self._one(series, x_axis, y_axis, axes) for series in drawn[:_MAX_SERIES]],
             "omitted_series_count": max(0, len(drawn) - _MAX_SERIES),
         }
 
@@ -72,8 +86,8 @@ class FigureReader:
             "ticks": [{"value": value, "label": self._text(text)} for value, text in scale.ticks(limits)],
         }
 
-    def _one(self, series: Json, x_axis: "_Scale", y_axis: "_Scale") -> Json:
-        is_free = series["kind"] in ("PIE", "IMAGE")
+    def _one(self, series: Json, x_axis: "_Scale", y_axis: "_Scale", axes: Any) -> Json:
+        is_free = series["kind"] in ("PIE", "IMAGE", "TABLE")
         columns = {
             "x": x_axis.converted(series.get("x", ())),
             "y": series["y"] if is_free else y_axis.converted(series["y"]),
@@ -82,7 +96,8 @@ class FigureReader:
             scale = x_axis if series["kind"] == "BAR_HORIZONTAL" else y_axis
             columns["base"] = scale.converted(series["base"])
         columns = {name: _floats(values) for name, values in columns.items() if len(values)}
-        count = max((len(values) for values in columns.values()), default=0)
+        labels = series.get("labels", ())
+        count = max((len(values) for values in (*columns.values(), labels)), default=0)
         finite = np.ones(count, bool)
         for values in columns.values():
             finite &= np.isfinite(values)
@@ -90,18 +105,32 @@ class FigureReader:
         if series["kind"] == "IMAGE" and len(kept) < count:
             kept = kept[:0]  # a part of a grid could not be told from another
         self._points -= len(kept)
-        labels = series.get("labels", ())
         return {
             "name": self._text(series["name"]),
             "kind": series["kind"],
             "x": [],
+            "y": [],
             "base": [],
             **{name: values[kept].tolist() for name, values in columns.items()},
             "labels": [self._text(labels[index]) for index in kept] if labels else [],
             "row_count": series.get("row_count", 0),
             "column_count": series.get("column_count", 0),
             "point_count": count,
+            "boxes": self._measured(series, axes, kept),
+            "lines": self._told(self._lines_of(series["drawn"])),
         }
+
+    def _measured(self, series: Json, axes: Any, kept: Any) -> list[list[int]]:
+        if not self._is_measured or not len(kept) or self._boxes <= 0:
+            return []
+        found = figure_boxes.boxes(series, axes, int(kept[min(len(kept), self._boxes) - 1]) + 1)
+        boxes: list[list[int]] = found[kept[kept < len(found)]].tolist()
+        self._boxes -= len(boxes)
+        return boxes
+
+    def _told(self, lines: Sequence[int]) -> list[int]:
+        self._bytes -= len(json.dumps(lines))
+        return list(lines) if self._bytes >= 0 else []
 
     def _text(self, text: object) -> str:
         kept = str(text)[:_MAX_TEXT_CHARS].encode(errors="replace").decode()
@@ -185,14 +214,18 @@ def _series(axes: Any) -> Iterator[Json]:
         elif kind == "StepPatch":
             values, edges, baseline = artist.get_data()
             base = np.broadcast_to(0.0 if baseline is None else baseline, np.shape(values))
-            found = {"kind": "BAR", "x": (edges[:-1] + edges[1:]) / 2, "y": values, "base": base}
+            found = {"kind": "BAR", "x": (edges[:-1] + edges[1:]) / 2, "y": values, "base": base, "edges": edges}
+        elif kind == "Table":
+            found = _table(artist)
         elif kind == "Wedge":
             wedges.append(artist)
         if found:
-            yield found | {"name": _name(names.get(id(artist), found.get("name", artist.get_label())))}
+            name = _name(names.get(id(artist), found.get("name", artist.get_label())))
+            yield {"drawn": artist, "artists": [artist], **found, "name": name}
     if wedges:
         shares = [(wedge.theta2 - wedge.theta1) / 360 for wedge in wedges]
-        yield {"kind": "PIE", "name": "", "y": shares, "labels": [_name(wedge.get_label()) for wedge in wedges]}
+        labels = [_name(wedge.get_label()) for wedge in wedges]
+        yield {"kind": "PIE", "name": "", "y": shares, "labels": labels, "drawn": wedges[0], "artists": wedges}
 
 
 def _line(line: Any, axes: Any) -> Json | None:
@@ -211,10 +244,10 @@ def _line(line: Any, axes: Any) -> Json | None:
 def _bars(container: Any) -> Json:
     boxes = np.array([(bar.get_x(), bar.get_y(), bar.get_width(), bar.get_height()) for bar in container.patches])
     left, bottom, width, height = boxes.astype(float).T
-    name = container.get_label()
+    common = {"name": container.get_label(), "artists": list(container.patches)}
     if container.orientation == "horizontal":
-        return {"kind": "BAR_HORIZONTAL", "name": name, "x": left + width, "y": bottom + height / 2, "base": left}
-    return {"kind": "BAR", "name": name, "x": left + width / 2, "y": bottom + height, "base": bottom}
+        return common | {"kind": "BAR_HORIZONTAL", "x": left + width, "y": bottom + height / 2, "base": left}
+    return common | {"kind": "BAR", "x": left + width / 2, "y": bottom + height, "base": bottom}
 
 
 def _area(area: Any) -> Json | None:
@@ -240,6 +273,22 @@ def _image(image: Any) -> Json | None:
     # Pictures in colours have a size, and no values.
     flat = _floats(np.ma.ravel(values)) if np.ndim(values) == 2 else np.array([])
     return {"kind": "IMAGE", "y": flat, "row_count": rows, "column_count": columns}
+
+
+def _table(table: Any) -> Json | None:
+    cells = table.get_celld()
+    if not cells:
+        return None
+    order = sorted(cells)
+    rows, columns = ({place[index] for place in order} for index in (0, 1))
+    return {
+        "kind": "TABLE",
+        "y": (),
+        "labels": [cells[place].get_text().get_text() for place in order],
+        "row_count": len(rows),
+        "column_count": len(columns),
+        "artists": [cells[place] for place in order],
+    }
 
 
 def _name(label: object) -> str:

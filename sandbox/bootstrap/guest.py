@@ -54,7 +54,7 @@ def run(hooks: library_hooks.LibraryHooks, seed: int, report_fd: int) -> NoRetur
 
 def prepare() -> library_hooks.LibraryHooks:
     """Make the interpreter what a program expects to find; all but the seed, before there is a program."""
-    hooks = library_hooks.install()
+    hooks = library_hooks.install(PROGRAM)
     # Under Agg plt.show() has nothing to show, and warns; the figure is captured instead.
     warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
     sys.argv = [PROGRAM]

@@ -41,9 +41,9 @@ def serve(control: socket.socket, hooks: library_hooks.LibraryHooks) -> NoReturn
         if not is_seeded:
             hooks.seed(order["seed"])
             is_seeded = True
-        hooks.begin()
         _lay_inputs(order["inputs"], fds[4:])
         name = f"/loupe/program-{order['run']}.py"
+        hooks.begin(name)
         source = os.pread(source_fd, order["program_bytes"], 0)
         for fd in (source_fd, stdout, stderr, *fds[4:]):
             os.close(fd)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from loupe.sandbox.v1.figure_data_pb2 import AxesData, Axis, AxisKind, FigureData, Series, SeriesKind, Tick
 from loupe.sandbox.v1.sandbox_pb2 import PythonError
 from loupe.sandbox.v1.shown_value_pb2 import Cell, Column, DataTable, Row, ShownValue
+from loupe.type.v1.geometry_pb2 import Box
 from sandbox.runners.guest_code import MOST_REPORT_BYTES
 
 Refused = Literal["", "memory", "disk", "processes", "network"]
@@ -65,6 +66,8 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Numbers = Annotated[list[Number], Field(max_length=10_000)]
 Count = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(max_length=500)]
+Pixel = Annotated[int, Field(ge=0, le=100_000)]
+_Box = tuple[Pixel, Pixel, Pixel, Pixel]
 
 
 class _Claim(BaseModel):
@@ -112,7 +115,7 @@ class _Axis(_Claim):
 
 class _Series(_Claim):
     name: Text
-    kind: Literal["LINE", "SCATTER", "BAR", "BAR_HORIZONTAL", "AREA", "PIE", "IMAGE"]
+    kind: Literal["LINE", "SCATTER", "BAR", "BAR_HORIZONTAL", "AREA", "PIE", "IMAGE", "TABLE"]
     x: Numbers
     y: Numbers
     base: Numbers
@@ -120,15 +123,20 @@ class _Series(_Claim):
     row_count: Count
     column_count: Count
     point_count: Count
+    boxes: list[_Box] = Field(max_length=2_000)
+    lines: list[Annotated[int, Field(ge=1, lt=2**31)]] = Field(max_length=8)
 
     @model_validator(mode="after")
     def _each_point_is_whole(self) -> "_Series":
-        count = len(self.y)
-        if (
-            any(len(column) not in (0, count) for column in (self.x, self.base, self.labels))
-            or count > self.point_count
-        ):
+        is_table = self.kind == "TABLE"
+        count = len(self.labels if is_table else self.y)
+        columns = (self.x, self.base, self.labels)
+        if any(len(column) not in (0, count) for column in columns) or count > self.point_count:
             raise ValueError("points lack a part")
+        if is_table and (self.x or self.y or self.base):
+            raise ValueError("a table has no numbers on an axis")
+        if len(self.boxes) > count or any(box[0] > box[2] or box[1] > box[3] for box in self.boxes):
+            raise ValueError("a box belongs to no point, or is none")
         return self
 
     def message(self) -> Series:
@@ -142,6 +150,8 @@ class _Series(_Claim):
             row_count=self.row_count,
             column_count=self.column_count,
             point_count=self.point_count,
+            boxes=[Box(x_min=box[0], y_min=box[1], x_max=box[2], y_max=box[3]) for box in self.boxes],
+            lines=self.lines,
         )
 
 

@@ -144,6 +144,35 @@ async def test_two_runs_of_one_seed_give_the_same_bytes_and_the_unsaved_figure_i
     assert other.artifacts["data.csv"] != first.artifacts["data.csv"]
 
 
+DRAWN = """\
+import matplotlib.pyplot as plt
+import pandas as pd
+
+def draw(axes, numbers):
+    for number in numbers:
+        axes.bar([number],
+                 [2 * number])
+
+figure, axes = plt.subplots()
+draw(axes, [1, 2])
+axes.axhline(3)
+pd.Series([1, 2]).plot(ax=axes)
+figure.savefig("chart.svg"); figure.savefig("chart.png", bbox_inches="tight")
+"""
+
+
+async def test_what_was_drawn_comes_with_the_lines_that_drew_it_and_where_it_is(client):
+    ran = await client.run(DRAWN)
+    (figure,) = ran.result.figures
+    assert list(figure.artifact_names) == ["chart.svg", "chart.png"]
+    series = figure.axes[0].series
+    assert [list(one.lines) for one in series] == [[10, 6], [10, 6], [11], [12]]
+    (first,), (second,) = (one.boxes for one in series[:2])
+    assert second.x_min > first.x_max
+    assert second.y_min < first.y_min
+    assert second.y_max == first.y_max
+
+
 # --- only approved code, once
 
 

@@ -243,6 +243,7 @@ async def test_each_run_captures_its_own_figures(client, session):
     assert names == [["figure-1.png"], ["figure-2.png"], []]
     series = [answer.result.figures[0].axes[0].series[0] for answer in (first, second)]
     assert [(one.name, list(one.y)) for one in series] == [("a", [1, 2]), ("b", [3, 4])]
+    assert [list(one.lines) for one in series] == [[2], [1]]
 
 
 @pytest.mark.parametrize("runner", ["runsc"])

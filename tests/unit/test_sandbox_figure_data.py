@@ -1,15 +1,23 @@
-"""What is read of a matplotlib figure: the numbers that were drawn, bounded."""
+"""What is read of a matplotlib figure: the numbers that were drawn and where in the picture, bounded."""
 
 from __future__ import annotations
 
+import functools
+import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
+import numpy
 import pandas  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from PIL import Image
 
 from loupe.sandbox.v1.figure_data_pb2 import AxisKind, SeriesKind
 from sandbox.bootstrap.figure_data import FigureReader
@@ -157,3 +165,113 @@ def test_what_has_no_series_of_ours_has_none_here(draw):
     drawn = axes()
     draw(drawn, [[0, 1], [2, 3]], *([[[0, 1], [2, 3]]] if draw is Axes.quiver else []))
     assert series_of(drawn) == []
+
+
+@contextmanager
+def read_while_written() -> Iterator[list[Any]]:
+    """What each picture's figure is read as at the moment at which the sandbox reads it."""
+    print_png, seen = FigureCanvasAgg.print_png, []
+
+    @functools.wraps(print_png)
+    def print_and_read(canvas: Any, *args: Any, **kwargs: Any) -> None:
+        print_png(canvas, *args, **kwargs)
+        seen.append(FigureReader().read(canvas.figure, is_measured=True))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasAgg, "print_png", print_and_read)
+        yield seen
+
+
+def written(drawn: Axes, **how: Any) -> tuple[Any, list[list[list[int]]]]:
+    """The picture that a figure is written as [row, column, channel], and the boxes of each of its series."""
+    assert isinstance(drawn.figure, Figure)
+    buffer = io.BytesIO()
+    with read_while_written() as seen:
+        drawn.figure.savefig(buffer, **how)
+    pixels = numpy.asarray(Image.open(buffer).convert("RGB"))
+    return pixels, [series["boxes"] for series in seen[-1]["axes"][0]["series"]]
+
+
+def red_within(pixels: Any) -> list[int]:
+    """The box of all that is red."""
+    rows, columns = numpy.nonzero((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=2) < 60))
+    return [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]
+
+
+WRITTEN = pytest.mark.parametrize(
+    "how",
+    [{}, {"dpi": 63}, {"bbox_inches": "tight"}, {"bbox_inches": "tight", "dpi": 180, "pad_inches": 0.4}],
+    ids=["plain", "small", "cut", "cut and large"],
+)
+
+
+@WRITTEN
+def test_the_box_of_a_bar_is_where_the_picture_has_it(how):
+    drawn = axes()
+    drawn.bar([1, 2, 3], [4, 8, 6], color=["blue", "red", "blue"])
+    pixels, boxes = written(drawn, **how)
+    assert max(abs(a - b) for a, b in zip(boxes[0][1], red_within(pixels), strict=True)) <= 1
+
+
+@WRITTEN
+def test_the_box_of_a_dot_a_vertex_a_slice_and_a_table_cell_are_where_the_picture_has_them(how):
+    drawn = axes()
+    drawn.scatter([1, 2, 3], [4, 8, 6], s=300, color=["blue", "red", "blue"], linewidths=0)
+    pixels, boxes = written(drawn, **how)
+    assert max(abs(a - b) for a, b in zip(boxes[0][1], red_within(pixels), strict=True)) <= 1
+    drawn = axes()
+    drawn.plot([1, 2, 3], [4, 8, 6], color="blue")
+    drawn.plot([2], [5], "s", markersize=20, color="red", markeredgewidth=0)
+    pixels, boxes = written(drawn, **how)
+    assert max(abs(a - b) for a, b in zip(boxes[1][0], red_within(pixels), strict=True)) <= 1
+    drawn = axes()
+    drawn.pie([1, 2, 5], colors=["blue", "red", "blue"])
+    pixels, boxes = written(drawn, **how)
+    assert max(abs(a - b) for a, b in zip(boxes[0][1], red_within(pixels), strict=True)) <= 2  # its tips are thin
+    drawn = axes()
+    drawn.set_axis_off()
+    drawn.table([["", ""], ["", ""]], cellColours=[["blue", "red"], ["blue", "blue"]])
+    pixels, boxes = written(drawn, **how)
+    assert max(abs(a - b) for a, b in zip(boxes[0][1], red_within(pixels), strict=True)) <= 3  # less its black frame
+
+
+def test_the_boxes_of_areas_steps_and_grids_are_where_the_picture_has_them():
+    drawn = axes()
+    drawn.stairs([4, 8, 6], [0, 1, 2, 3], color="red", fill=True)
+    pixels, boxes = written(drawn)
+    whole = [min(box[0] for box in boxes[0]), boxes[0][1][1], boxes[0][2][2], boxes[0][1][3]]
+    assert max(abs(a - b) for a, b in zip(whole, red_within(pixels), strict=True)) <= 1
+    drawn = axes()
+    drawn.fill_between([1, 2, 3], [4, 8, 4], [1, 1, 1], color="red", linewidth=0)
+    pixels, boxes = written(drawn)
+    assert max(abs(a - b) for a, b in zip(boxes[0][1][1::2], red_within(pixels)[1::2], strict=True)) <= 2
+    drawn = axes()
+    drawn.imshow([[0, 0, 0], [0, 0, 1]], cmap=ListedColormap(["blue", "red"]), interpolation="nearest")
+    pixels, boxes = written(drawn)
+    assert max(abs(a - b) for a, b in zip(boxes[0][5], red_within(pixels), strict=True)) <= 1
+
+
+def test_a_point_that_the_axes_do_not_show_has_a_box_of_no_size():
+    drawn = axes()
+    drawn.scatter([1, 2, 30], [1, 2, 30])
+    drawn.set(xlim=(0, 3), ylim=(0, 3))
+    _, boxes = written(drawn)
+    assert [box[0] < box[2] and box[1] < box[3] for box in boxes[0]] == [True, True, False]
+
+
+def test_points_that_are_no_numbers_have_no_box_and_two_thousand_boxes_come():
+    drawn = axes()
+    drawn.scatter([1, 2, 3], [4, numpy.nan, 6])
+    drawn.plot(range(4000))
+    _, (dots, line) = written(drawn)
+    assert (len(dots), len(line)) == (2, 1998)
+
+
+def test_a_drawn_table_comes_as_its_texts():
+    drawn = axes()
+    drawn.table([["3", "4"], ["5", "6"]], colLabels=["Jan", "Feb"])
+    assert isinstance(drawn.figure, Figure)
+    (table,) = read(drawn.figure).axes[0].series
+    assert SeriesKind.Name(table.kind) == "SERIES_KIND_TABLE"
+    assert (table.row_count, table.column_count, list(table.labels)) == (3, 2, ["Jan", "Feb", "3", "4", "5", "6"])
+    assert (table.point_count, list(table.y)) == (6, [])

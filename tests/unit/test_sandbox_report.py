@@ -29,6 +29,8 @@ SERIES = {
     "row_count": 0,
     "column_count": 0,
     "point_count": 2,
+    "boxes": [[1, 2, 3, 4], [3, 2, 5, 2]],
+    "lines": [40, 12],
 }
 
 
@@ -46,7 +48,9 @@ def test_a_report_of_our_own_is_taken():
     taken = parse(HAPPENED, {"figures": [figure()], "value": value})
     assert taken.captured == ("figure-1.png",)
     (drawn,) = taken.figures
-    assert (drawn.files, list(drawn.data.axes[0].series[0].y)) == (("a.png",), [3, 4.5])
+    series = drawn.data.axes[0].series[0]
+    assert (drawn.files, list(series.y), list(series.lines)) == (("a.png",), [3, 4.5], [40, 12])
+    assert [(box.x_min, box.y_min, box.x_max, box.y_max) for box in series.boxes] == [(1, 2, 3, 4), (3, 2, 5, 2)]
     assert taken.value is not None
     assert taken.value.text == "21"
 
@@ -72,6 +76,15 @@ def test_what_happened_counts_also_where_what_was_shown_is_no_such_thing():
         {"name": 5},
         {"labels": ["one"]},
         {"x": [0] * 10_001, "y": [0] * 10_001, "point_count": 10_001},
+        {"boxes": [[1, 2, 3]]},
+        {"boxes": [[3, 2, 1, 4]]},
+        {"boxes": [[-1, 2, 1, 4]]},
+        {"boxes": [[1, 2, 3, 4]] * 3},
+        {"boxes": [[1, 2, 3, 100_001]]},
+        {"lines": [0]},
+        {"lines": [1] * 9},
+        {"lines": [2**31]},
+        {"kind": "TABLE", "labels": ["one", "two"]},
     ],
 )
 def test_a_figure_that_makes_no_sense_is_dropped(series):
