@@ -93,10 +93,11 @@ test-engines: .build/synced .build/engines/installed .build/triton/installed .bu
 	LOUPE_TEST_ENGINES=transformers,triton .build/engines/bin/pytest tests/conformance tests/engines
 
 # On a machine with a GPU and a vLLM of its own: make test-vllm VLLM=vllm MODEL=Qwen/Qwen2.5-VL-7B-Instruct
+# Its own gRPC is asked, too, where MODEL is a folder: the router needs the model's tokenizer. (pip install 'vllm[grpc]')
 VLLM ?= .build/vllm/bin/vllm
 MODEL ?= .build/engines/models/qwen2.5-vl
 test-vllm: .build/synced .build/engines/models $(if $(filter .build/%,$(VLLM)),.build/vllm/installed)
-	LOUPE_TEST_ENGINES=vllm LOUPE_TEST_VLLM=$(VLLM) LOUPE_TEST_MODEL=$(MODEL) .build/engines/bin/pytest tests/conformance
+	LOUPE_TEST_ENGINES=vllm$$(test ! -f $(MODEL)/tokenizer.json || echo ,vllm-grpc) LOUPE_TEST_VLLM=$(VLLM) LOUPE_TEST_MODEL=$(MODEL) .build/engines/bin/pytest tests/conformance
 
 soak: setup
 	@bash .ci/packages tests

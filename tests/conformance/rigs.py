@@ -19,11 +19,21 @@ from servers.kit.models.base import ChatModel
 from servers.kit.models.routed import RoutedModel
 from servers.kit.models.transformers import LocalModel, TransformersModel
 from tests.conformance.fault_proxy import FaultProxy, fault_proxy
-from tests.conformance.servers import BUILD, VLLM_MODEL, ModelServer, triton_server, vllm_server, word_server
+from tests.conformance.servers import (
+    BUILD,
+    VLLM_MODEL,
+    ModelServer,
+    triton_server,
+    vllm_grpc_server,
+    vllm_server,
+    word_grpc_server,
+    word_server,
+)
+from tests.engines import word_tokenizer
 from tests.running import running
 
-ENGINES = tuple(os.environ.get("LOUPE_TEST_ENGINES", "openai").split(","))
-"""Which engines a run is about. "openai" needs nothing; make test-engines and make test-vllm install the others."""
+ENGINES = tuple(os.environ.get("LOUPE_TEST_ENGINES", "openai,words-grpc").split(","))
+"""Which engines a run is about. These two need nothing; make test-engines and make test-vllm install the others."""
 SERVED = tuple(name for name in ENGINES if name != "transformers")
 IN_PROCESS = tuple(name for name in ENGINES if name == "transformers")
 TINY_MODELS = BUILD / "engines" / "models"
@@ -79,23 +89,32 @@ async def opened(name: str, home: Path) -> AsyncIterator[Rig]:
         async with in_process(home) as rig:
             yield rig
         return
-    context_tokens = TINY_CONTEXT_TOKENS if name == "vllm" else WORD_CONTEXT_TOKENS
+    context_tokens = TINY_CONTEXT_TOKENS if name.startswith("vllm") else WORD_CONTEXT_TOKENS
     server = {
         "openai": word_server,
+        "words-grpc": word_grpc_server,
         "triton": triton_server,
         "vllm": lambda home: vllm_server(home, VLLM_MODEL, context_tokens // 2),
+        "vllm-grpc": lambda home: vllm_grpc_server(home, VLLM_MODEL),
     }[name](home)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.kill)
         await server.start()
         proxy = await stack.enter_async_context(fault_proxy("127.0.0.1", server.port))
-        scheme = f'kind = "triton"\nbase_url = "grpc://127.0.0.1:{proxy.port}"\nmodel_control = "load"'
-        if name != "triton":
+        of_model = ""
+        if name == "triton":
+            scheme = f'kind = "triton"\nbase_url = "grpc://127.0.0.1:{proxy.port}"\nmodel_control = "load"'
+        elif name in ("words-grpc", "vllm-grpc"):
+            scheme = f'kind = "vllm_grpc"\nbase_url = "grpc://127.0.0.1:{proxy.port}"'
+            folder = word_tokenizer.write(home / "words") if name == "words-grpc" else Path(VLLM_MODEL).resolve()
+            of_model = f'tokenizer_dir = "{folder}"\n'
+        else:
             scheme = f'kind = "openai"\nbase_url = "http://127.0.0.1:{proxy.port}/v1"'
         (home / "router.toml").write_text(
             f'[[providers]]\nname = "up"\n{scheme}\nfirst_token_timeout_s = 30\nstall_timeout_s = {STALL_S}\n'
             "breaker_failures = 1000\n"
             '[[providers.models]]\nname = "chat"\nvision = true\njson_schema = true\nmax_output_tokens = 64\n'
+            f"{of_model}"
         )
         router = await stack.enter_async_context(running("router", home))
         channel = open_channel(router.address, "router", ServiceTokens("reasoning", KeyFolder(home / "keys")))

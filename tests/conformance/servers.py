@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import grpc
 import httpx
+
+from vllm_grpc.vllm_engine_pb2 import HealthCheckRequest
+from vllm_grpc.vllm_engine_pb2_grpc import VllmEngineStub
 
 ROOT = Path(__file__).parents[2]
 ENGINES = ROOT / "tests" / "engines"
@@ -51,11 +55,8 @@ class ModelServer:
         async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(_START_S):
             while True:
                 assert self.process.returncode is None, f"it ended:\n{self.log.read_text()[-4000:]}"
-                try:
-                    if (await client.get(self.health_url)).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    pass
+                if await self._answers(client):
+                    return
                 await asyncio.sleep(0.1)
 
     async def kill(self) -> None:
@@ -74,6 +75,12 @@ class ModelServer:
         async with asyncio.timeout(_SEEN_WITHIN_S):
             while await self.aborted_count() <= before:  # noqa: ASYNC110 - another process counts
                 await asyncio.sleep(0.05)
+
+    async def _answers(self, client: httpx.AsyncClient) -> bool:
+        try:
+            return (await client.get(self.health_url)).status_code == 200
+        except httpx.TransportError:
+            return False
 
     async def _metrics(self) -> str:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -108,6 +115,24 @@ class VllmServer(ModelServer):
         assert made < self.long_tokens, f"{made} tokens were made"
 
 
+@dataclass
+class GrpcServer(ModelServer):
+    """A server of vLLM's own gRPC: it has no HTTP beside it, so its log tells whom it saw leave."""
+
+    aborted: str = r"Request \S+ aborted\."
+
+    async def aborted_count(self) -> int:
+        """Return how many requests the server says it aborted."""
+        return len(re.findall(self.aborted, self.log.read_text()))
+
+    async def _answers(self, client: httpx.AsyncClient) -> bool:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+            try:
+                return (await VllmEngineStub(channel).HealthCheck(HealthCheckRequest(), timeout=1.0)).healthy
+            except grpc.aio.AioRpcError:
+                return False
+
+
 def free_port() -> int:
     """Return a port that is free now."""
     with socket.socket() as probe:
@@ -122,6 +147,13 @@ def word_server(home: Path) -> ModelServer:
     command = (sys.executable, "-m", "tests.engines.word_server", str(port))
     env = {"PYTHONPATH": str(ROOT)}
     return ModelServer(command, port, f"{base}/health", f"{base}/metrics", home / "words.log", env=env)
+
+
+def word_grpc_server(home: Path) -> ModelServer:
+    """The tests' own server of vLLM's gRPC."""
+    port = free_port()
+    command = (sys.executable, "-m", "tests.engines.word_grpc_server", str(port))
+    return GrpcServer(command, port, "", "", home / "words-grpc.log", env={"PYTHONPATH": str(ROOT)})
 
 
 def triton_server(home: Path) -> ModelServer:
@@ -158,14 +190,28 @@ def vllm_server(home: Path, model: str, long_tokens: int) -> ModelServer:
     """A real vLLM; `long_tokens` of an answer are more than a disturbed one has."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    command: tuple[str, ...] = (
-        *(VLLM, "serve", model, "--host", "127.0.0.1", "--port", str(port)),
-        *("--served-model-name", "chat", "--max-model-len", "8192", "--enforce-eager", "--dtype", "bfloat16"),
-    )
-    # Where a schema allows any white space a small model may write nothing else until its limit.
-    command += ("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}')
-    env = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    if Path(model).is_dir():
-        env["HF_HUB_OFFLINE"] = "1"
+    command = (*_serving(model, port), "--served-model-name", "chat")
     health_url, metrics_url = f"{base}/health", f"{base}/metrics"
+    env = _vllm_environment(model)
     return VllmServer(command, port, health_url, metrics_url, home / "vllm.log", env=env, long_tokens=long_tokens)
+
+
+def vllm_grpc_server(home: Path, model: str) -> ModelServer:
+    """A real vLLM that serves its own gRPC, and reads the pictures itself."""
+    port = free_port()
+    command = (*_serving(model, port), "--grpc", "--mm-processor", "inprocess", "--enable-log-requests")
+    return GrpcServer(command, port, "", "", home / "vllm-grpc.log", env=_vllm_environment(model))
+
+
+def _serving(model: str, port: int) -> tuple[str, ...]:
+    return (
+        *(VLLM, "serve", model, "--host", "127.0.0.1", "--port", str(port)),
+        *("--max-model-len", "8192", "--enforce-eager", "--dtype", "bfloat16"),
+        # Where a schema allows any white space a small model may write nothing else until its limit.
+        *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
+    )
+
+
+def _vllm_environment(model: str) -> dict[str, str]:
+    env = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    return env | ({"HF_HUB_OFFLINE": "1"} if Path(model).is_dir() else {})

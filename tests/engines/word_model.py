@@ -41,17 +41,19 @@ def answer(body: dict[str, Any]) -> Answer:
             f"{limit} are asked for"
         )
     wanted = body.get("response_format")
-    if wanted:
-        schema = wanted.get("json_schema", {}).get("schema", {"type": "object"})
-        pieces = [*_spelled(json.dumps(_instance(schema)))]
-    else:
-        pieces = [*_words(body)]
+    schema = wanted.get("json_schema", {}).get("schema", {"type": "object"}) if wanted else None
+    pieces = [*pieces_of(schema, body.get("seed", 0) if body.get("temperature") else 0)]
     reason = "stop" if len(pieces) <= limit else "length"
     return Answer(iter(pieces[:limit]), input_tokens, reason)
 
 
-def _words(body: dict[str, Any]) -> Iterator[str]:
-    random = Random(body.get("seed", 0) if body.get("temperature") else 0)
+def pieces_of(schema: dict[str, Any] | None, seed: int) -> Iterator[str]:
+    """Yield what is said: words without end, or something that fits a schema."""
+    return _words(seed) if schema is None else _spelled(json.dumps(_instance(schema)))
+
+
+def _words(seed: int) -> Iterator[str]:
+    random = Random(seed)
     for number in range(CONTEXT_TOKENS):  # it goes on until it is told to stop
         yield (" " if number else "") + random.choice(WORDS)
 
@@ -81,11 +83,15 @@ def _instance(schema: dict[str, Any]) -> Any:
 def _tokens_of(content: Any) -> int:
     if isinstance(content, str):
         return len(content.split())
-    return sum(len(part["text"].split()) if part["type"] == "text" else _picture(part) for part in content)
+    return sum(
+        len(part["text"].split()) if part["type"] == "text" else tokens_of_picture(part["image_url"]["url"])
+        for part in content
+    )
 
 
-def _picture(part: dict[str, Any]) -> int:
-    content = base64.b64decode(part["image_url"]["url"].partition(",")[2])
+def tokens_of_picture(data_url: str) -> int:
+    """Return how many tokens a picture takes. Raises Refused for what is none."""
+    content = base64.b64decode(data_url.partition(",")[2])
     if not content.startswith(b"\x89PNG") or b"IEND" not in content[-12:]:
         raise Refused("cannot identify image: it is damaged or cut short")
     return TOKENS_OF_A_PICTURE

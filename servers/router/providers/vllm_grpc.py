@@ -141,10 +141,11 @@ class VllmGrpcProvider:
             raise ProviderFailure(failures.INVALID, "vLLM takes no pictures; start it with --mm-processor=inprocess")
         tokens = await self._of_model.tokens(request)
         wanted = generate_request(_new_id(), tokens, request, model, facts.defaults, is_stream=is_stream)
-        # As its OpenAI-compatible API refuses it; over gRPC the answer would end where the context does.
-        needed = len(tokens) + max(wanted.sampling_params.max_tokens, 1)
-        if facts.context_tokens and needed > facts.context_tokens:
-            raise ProviderFailure(failures.CONTEXT, f"{needed} tokens with the answer; {facts.context_tokens} fit")
+        # What is longer with its pictures the server finds; an answer that would be, it ends where the context does.
+        if facts.context_tokens and len(tokens) >= facts.context_tokens:
+            raise ProviderFailure(
+                failures.CONTEXT, f"{len(tokens)} tokens; {facts.context_tokens} fit with the answer's"
+            )
         reader = AnswerReader(self._of_model.decode, tokens, request.sampling.stop)
         responses = self._address.responses(
             lambda client, left_s: client.stub.Generate(wanted, timeout=left_s, metadata=self._metadata)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -27,6 +27,12 @@ from vllm_grpc.vllm_engine_pb2 import (
 # vLLM's field is signed, and -1 would be "no seed".
 _SEED_MASK = 2**31 - 1
 _REASONS = {"stop": FinishReason.FINISH_REASON_STOP, "length": FinishReason.FINISH_REASON_LENGTH}
+_SPOKEN: tuple[Literal["temperature", "top_p", "presence_penalty", "frequency_penalty"], ...] = (
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+)
 _DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
@@ -64,9 +70,9 @@ def _sampling(request: CompleteRequest, model: ModelSection, defaults: Mapping[s
         value = defaults.get(name)
         if isinstance(value, int | float) and value >= 0:
             setattr(made, name, value)
-    for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
-        if wanted.HasField(name):
-            setattr(made, name, getattr(wanted, name))
+    for spoken in _SPOKEN:
+        if wanted.HasField(spoken):
+            setattr(made, spoken, getattr(wanted, spoken))
     limit = wanted.max_output_tokens or model.max_output_tokens
     if limit:
         made.max_tokens = limit
