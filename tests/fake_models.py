@@ -25,6 +25,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: Any
+    """JSON, or the bytes of anything else."""
 
 
 @dataclass
@@ -88,7 +89,8 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Asked(method, path, headers, json.loads(body) if body else None)
+    is_json = "json" in headers.get("content-type", "")
+    return Asked(method, path, headers, json.loads(body) if body and is_json else body)
 
 
 # --- whole answers ------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from servers.router.preparing import Preparation
 from servers.router.router import Router
 from servers.router.shadows import Shadows
 from servers.router.streaming import Streams
+from servers.router.transcribing import Transcriptions
 from servers.router.usage import sum_usage
 
 MIGRATIONS = Path(__file__).parents[1] / "servers" / "router" / "migrations"
@@ -45,6 +46,7 @@ class Routing:
 
     router: Router
     streams: Streams
+    transcriptions: Transcriptions
     fleet: Fleet
     ledger: Ledger
     budgets: Budgets
@@ -97,6 +99,15 @@ async def routing(home: Path, *providers: Mapping[str, Any], **sections: Any) ->
         await stack.enter_async_context(shadows.running())
         cache = AnswerCache(2**20, 60)
         files = cast(FilesClient, None)  # no test of this router sends an image by reference
-        preparation = Preparation(fleet, budgets, cache, files, configuration.defaults, max_image_bytes=2**20)
-        router = Router(preparation, accounts, cache, shadows)
-        yield Routing(router, Streams(preparation, accounts, cache, shadows), fleet, ledger, budgets, shadows)
+        preparation = Preparation(
+            fleet,
+            budgets,
+            cache,
+            files,
+            configuration.defaults,
+            max_image_bytes=2**20,
+            max_audio_bytes=2**20,
+        )
+        parts = (preparation, accounts, cache, shadows)
+        transcriptions = Transcriptions(*parts)
+        yield Routing(Router(*parts), Streams(*parts), transcriptions, fleet, ledger, budgets, shadows)

@@ -28,6 +28,7 @@ from servers.router.router import Router
 from servers.router.servicer import RouterServicer
 from servers.router.shadows import Shadows
 from servers.router.streaming import Streams
+from servers.router.transcribing import Transcriptions
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +49,24 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         await stack.enter_async_context(shadows.running())
         defaults = configured.defaults
         cache = AnswerCache(defaults.cache_mib * 2**20, defaults.cache_ttl_s)
-        max_image_bytes = settings.max_image_mib * 2**20
-        preparation = Preparation(fleet, budgets, cache, mesh.files, defaults, max_image_bytes=max_image_bytes)
+        preparation = Preparation(
+            fleet,
+            budgets,
+            cache,
+            mesh.files,
+            defaults,
+            max_image_bytes=settings.max_image_mib * 2**20,
+            max_audio_bytes=settings.max_audio_mib * 2**20,
+        )
         router = Router(preparation, accounts, cache, shadows)
         streams = Streams(preparation, accounts, cache, shadows)
+        transcriptions = Transcriptions(preparation, accounts, cache, shadows)
         max_body_bytes = settings.max_body_kib * 1024
         surface = OpenAiSurface(router, streams, fleet, aspects_for(settings), max_body_bytes=max_body_bytes)
         openai_address = settings.address_of("openai")
         address = await stack.enter_async_context(listening(surface.answer, openai_address, settings.tls))
         log.info("listening for OpenAI-compatible calls", extra={"openai_address": address})
-        servicer = RouterServicer(router, streams, fleet, ledger, budgets)
+        servicer = RouterServicer(router, streams, transcriptions, fleet, ledger, budgets)
         # All that was loaded stays to the end: the collector need not walk through it, call after call.
         gc.collect()
         gc.freeze()

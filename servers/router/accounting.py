@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from loupe.router.v1.router_pb2 import CompleteRequest, EmbedRequest, FailureClass, Usage
+from loupe.router.v1.router_pb2 import CompleteRequest, EmbedRequest, FailureClass, TranscribeRequest, Usage
 from servers.kit import identity
 from servers.kit.identity import Caller
 from servers.kit.ids import new_id
@@ -16,7 +17,10 @@ from servers.router.dispatch import Ask
 from servers.router.fleet import RunningModel
 from servers.router.journal import LedgerRow
 from servers.router.ledger import Ledger
-from servers.router.prices import usd
+from servers.router.prices import audio_ms, usd
+from servers.router.recordings import length_of
+
+Request: TypeAlias = CompleteRequest | EmbedRequest | TranscribeRequest
 
 SHADOW_NUMBER = 1000
 """Of a shadow's ask: after every other of its call."""
@@ -59,7 +63,7 @@ class Accounts:
         """Note an answer that no provider was asked for."""
         self._ledger.record(_row(call, ask, outcomes.COMPLETE, Usage(), is_cache_hit=True))
 
-    def failed(self, call: Call, request: CompleteRequest | EmbedRequest) -> None:
+    def failed(self, call: Call, request: Request) -> None:
         """Note every ask of a call that gave no answer, where its provider may have worked on it."""
         for ask in call.asks:
             if not ask.was_sent:
@@ -75,8 +79,10 @@ def class_name(kind: FailureClass.ValueType) -> str:
     return FailureClass.Name(kind).removeprefix(_CLASS_PREFIX)
 
 
-def counted(usage: Usage | None, request: CompleteRequest | EmbedRequest, model: RunningModel, text: str) -> Usage:
+def counted(usage: Usage | None, request: Request, model: RunningModel, text: str) -> Usage:
     """Return the provider's count, or ours where it made none."""
+    if isinstance(request, TranscribeRequest):
+        return _with_audio(usage, request)
     if usage is not None and usage.input_tokens:
         return usage
     made = estimated(request, model, text)
@@ -85,13 +91,25 @@ def counted(usage: Usage | None, request: CompleteRequest | EmbedRequest, model:
     return made
 
 
-def estimated(request: CompleteRequest | EmbedRequest, model: RunningModel, text: str) -> Usage:
-    """Return our own count of a prompt and of what came of the answer."""
+def estimated(request: Request, model: RunningModel, text: str) -> Usage:
+    """Return our own count of a prompt and of what came of the answer; of a recording, its length."""
+    if isinstance(request, TranscribeRequest):
+        return _with_audio(None, request)
     if isinstance(request, EmbedRequest):
         size = sum(model.counter.count(one) for one in request.inputs)
     else:
         size = tokens.of_request(request, model.section, model.counter)
     return Usage(input_tokens=size, output_tokens=model.counter.count(text) if text else 0, is_estimated=True)
+
+
+def _with_audio(usage: Usage | None, request: TranscribeRequest) -> Usage:
+    """Return the provider's count with the recording's length, which is ours where the provider doesn't tell it."""
+    made = _copy(usage)
+    if not made.HasField("audio_s"):
+        length = length_of(request.audio.content)
+        made.audio_s = length.ms / 1000
+        made.is_estimated = made.is_estimated or length.is_estimated
+    return made
 
 
 def _copy(usage: Usage | None) -> Usage:
@@ -136,4 +154,5 @@ def _row(
         cost_nano_usd=cost,
         duration_ms=round(ask.duration_s * 1000),
         start_time_ms=call.start_time_ms,
+        audio_ms=audio_ms(usage),
     )

@@ -38,15 +38,15 @@ def broken_format(request: CompleteRequest, text: str, reason: FinishReason.Valu
     return None
 
 
-def error_of(asks: Sequence[Ask]) -> LoupeError:
-    """Return the error of a call that nobody answered."""
+def error_of(asks: Sequence[Ask], field: str = "messages") -> LoupeError:
+    """Return the error of a call that nobody answered; `field` is what a provider did not take."""
     failed = [(ask.target.model.name, ask.failure) for ask in asks if ask.failure is not None]
     told = "; ".join(f"{name}: {failure.message}" for name, failure in failed)
     kinds = {failure.kind for _, failure in failed}
     if failures.POLICY in kinds:
         return PolicyRefused(f"the model's provider refused: {told}")
     if failures.INVALID in kinds:
-        return InvalidField("messages", f"the provider does not take the request: {told}")
+        return InvalidField(field, f"the provider does not take the request: {told}")
     waits = [failure.retry_after_s for _, failure in failed if failure.retry_after_s is not None]
     after_s = max(min(waits, default=1.0), 0.1)
     if kinds == {failures.CONTEXT}:

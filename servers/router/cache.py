@@ -5,9 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from typing import TypeVar
 
-from loupe.router.v1.router_pb2 import CompleteRequest, Completion
+from loupe.router.v1.router_pb2 import CompleteRequest, Completion, TranscribeRequest, TranscribeResponse
 from servers.router.fleet import RunningModel
+
+R = TypeVar("R", CompleteRequest, TranscribeRequest)
+A = TypeVar("A", Completion, TranscribeResponse)
+# Of a request: what changes no answer, or is in the key otherwise.
+_LEFT_OUT = ("model", "switches", "job_id", "figure_kind")
 
 
 class AnswerCache:
@@ -20,21 +26,23 @@ class AnswerCache:
         self._answers: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
 
     @staticmethod
-    def key(owner: str, model: RunningModel, request: CompleteRequest) -> bytes:
-        """Return what an answer depends on: owner, model and its revision, prompt, images' bytes and parameters."""
-        asked = CompleteRequest()
+    def key(owner: str, model: RunningModel, request: R) -> bytes:
+        """Return what an answer depends on: owner, model, its revision, and all that was asked, media by its bytes."""
+        asked = type(request)()
         asked.CopyFrom(request)
-        for field in ("model", "switches", "job_id", "figure_kind"):
-            asked.ClearField(field)
+        for field in _LEFT_OUT:
+            if field in asked.DESCRIPTOR.fields_by_name:
+                asked.ClearField(field)  # type: ignore[arg-type]  # the stubs name each message's own fields
+        section = model.section
+        names: tuple[str, ...] = (owner, model.name, section.upstream, section.revision, request.DESCRIPTOR.name)
         digest = hashlib.sha256()
-        names = (owner, model.name, model.section.upstream, model.section.revision)
-        for part in (*(name.encode() for name in names), asked.SerializeToString(deterministic=True)):
+        for part in (*map(str.encode, names), asked.SerializeToString(deterministic=True)):
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
         return digest.digest()
 
-    def get(self, key: bytes) -> Completion | None:
-        """Return the answer of an equal call, without usage and decision; None where there is none."""
+    def get(self, key: bytes, kind: type[A]) -> A | None:
+        """Return the answer of an equal call, without its cost and decision; None where there is none."""
         found = self._answers.get(key)
         if found is None:
             return None
@@ -42,11 +50,19 @@ class AnswerCache:
             self._remove(key)
             return None
         self._answers.move_to_end(key)
-        return Completion.FromString(found[1])
+        return kind.FromString(found[1])
 
-    def put(self, key: bytes, answer: Completion) -> None:
-        """Keep a whole answer."""
-        kept = Completion(text=answer.text, tool_calls=answer.tool_calls, finish_reason=answer.finish_reason)
+    def put(self, key: bytes, answer: Completion | TranscribeResponse) -> None:
+        """Keep a whole answer. Of what it used only a recording's length stays true of an equal call."""
+        kept: Completion | TranscribeResponse
+        if isinstance(answer, Completion):
+            kept = Completion(text=answer.text, tool_calls=answer.tool_calls, finish_reason=answer.finish_reason)
+        else:
+            kept = TranscribeResponse(
+                text=answer.text, segments=answer.segments, words=answer.words, language=answer.language
+            )
+            kept.usage.audio_s = answer.usage.audio_s
+            kept.usage.is_estimated = answer.usage.is_estimated
         data = kept.SerializeToString()
         if key in self._answers:
             self._remove(key)

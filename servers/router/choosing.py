@@ -19,7 +19,7 @@ _USUAL_OUTPUT_TOKENS = 256
 class Needs(NamedTuple):
     """What a request asks of a model."""
 
-    serves: Literal["chat", "embeddings"]
+    task: Literal["chat", "embeddings", "transcription"]
     max_pixels: int = 0
     """Of its largest image; 0: it has none."""
 
@@ -30,6 +30,12 @@ class Needs(NamedTuple):
     """Roughly; only orders models."""
 
     output_tokens: int = _USUAL_OUTPUT_TOKENS
+    audio_bytes: int = 0
+    audio_ms: int = 0
+    """Of the recording."""
+
+    is_audio_estimated: bool = False
+    """By an estimate alone no recording is too long for a model."""
 
     @classmethod
     def of(cls, request: CompleteRequest) -> Needs:
@@ -107,8 +113,8 @@ def choose(fleet: Fleet, route: Route, needs: Needs, split_by: str) -> Choice:
 def lacks(model: RunningModel, needs: Needs) -> str:
     """Return what a model can't do of what is needed; empty where it can do all."""
     section = model.section
-    if section.serves != needs.serves:
-        return f"it serves {section.serves}"
+    if section.task != needs.task:
+        return f"it serves {section.task}"
     if needs.max_pixels and not section.vision:
         return "it takes no images"
     if section.max_image_pixels and needs.max_pixels > section.max_image_pixels:
@@ -117,6 +123,10 @@ def lacks(model: RunningModel, needs: Needs) -> str:
         return "it takes no JSON schema"
     if needs.tools and not section.tools:
         return "it takes no tools"
+    if section.max_audio_bytes and needs.audio_bytes > section.max_audio_bytes:
+        return f"the recording has {needs.audio_bytes} bytes, it takes {section.max_audio_bytes}"
+    if section.max_audio_s and needs.audio_ms > section.max_audio_s * 1000 and not needs.is_audio_estimated:
+        return f"the recording has {needs.audio_ms / 1000:g} s, it takes {section.max_audio_s:g}"
     return ""
 
 
@@ -133,7 +143,7 @@ def _unmet(when: WhenSection, needs: Needs) -> str:
 def _price(model: RunningModel, needs: Needs) -> float:
     section = model.section
     priced = needs.input_tokens * section.input_usd_per_mtok + needs.output_tokens * section.output_usd_per_mtok
-    return float(priced) / 1e6
+    return float(priced) / 1e6 + needs.audio_ms / 60_000 * float(section.audio_usd_per_minute)
 
 
 def _in_seconds(first_token_s: float | None) -> str:

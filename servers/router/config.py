@@ -30,6 +30,9 @@ class Settings(ServerSettings):
     max_image_mib: int = Field(default=20, ge=1)
     """Largest image that is read by reference for a model."""
 
+    max_audio_mib: int = Field(default=25, ge=1)
+    """Largest recording that is taken in a form, or read by reference for a model; OpenAI's own limit."""
+
     ledger_flush_s: float = Field(default=0.05, gt=0, le=5)
     """Longest time that a record is only in the journal: what a power cut, though no crash, may lose."""
 

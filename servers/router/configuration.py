@@ -32,6 +32,12 @@ def _exact(price: Decimal) -> Decimal:
 TokenPrice = Annotated[Decimal, Field(ge=0), AfterValidator(_exact)]
 
 
+def _whole_nano(price: Decimal) -> Decimal:
+    if price * NANO % 1:
+        raise ValueError("has more than 9 decimals")
+    return price
+
+
 class _Section(BaseModel):
     # A misspelt key would otherwise be a silent default.
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +56,9 @@ class ModelSection(_Section):
     """Of the weights; part of the cache's key and of the ledger."""
 
     serves: Literal["chat", "embeddings"] = "chat"
+    transcription: bool = False
+    """Writes down speech, in place of what `serves` says."""
+
     context_tokens: int = Field(default=0, ge=0)
     """Prompt and answer together; 0: not stated, nothing is checked."""
 
@@ -79,6 +88,26 @@ class ModelSection(_Section):
     output_usd_per_mtok: TokenPrice = Decimal(0)
     gpu_usd_per_hour: Decimal = Field(default=Decimal(0), ge=0)
     """Charged for the accelerator's time where the provider says it (header x-gpu-seconds)."""
+
+    audio_usd_per_minute: Annotated[Decimal, Field(ge=0), AfterValidator(_whole_nano)] = Decimal(0)
+    """Of a recording, reckoned by the millisecond; each ask is rounded to 1e-9 dollars, half to even."""
+
+    max_audio_bytes: int = Field(default=0, ge=0)
+    """Of a recording; 0: not stated."""
+
+    max_audio_s: float = Field(default=0.0, ge=0)
+    """Of a recording whose header tells its length; 0: not stated."""
+
+    @model_validator(mode="after")
+    def _serves_one_thing(self) -> Self:
+        if self.transcription and self.serves != "chat":
+            raise ValueError("transcription goes with no other serves")
+        return self
+
+    @property
+    def task(self) -> Literal["chat", "embeddings", "transcription"]:
+        """The one thing that it does."""
+        return "transcription" if self.transcription else self.serves
 
 
 class ProviderSection(_Section):
@@ -126,6 +155,8 @@ class ProviderSection(_Section):
             _refuse_what_vllm_grpc_lacks(self.models)
         elif any(model.tokenizer_dir for model in self.models):
             raise ValueError("tokenizer_dir is for kind vllm_grpc only")
+        if self.kind == "anthropic" and any(model.transcription for model in self.models):
+            raise ValueError("Anthropic's API writes no speech down")
         if self.kind != "triton" and self.model_control != "none":
             raise ValueError("model_control is for kind triton only")
         if parts.username or parts.password or parts.query or parts.fragment:

@@ -81,6 +81,7 @@ class ProviderFailure(Exception):
         *,
         retry_after_s: float | None = None,
         usage: Usage | None = None,
+        told: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -89,6 +90,8 @@ class ProviderFailure(Exception):
         self.retry_after_s = retry_after_s
         self.usage = usage
         """What the ask used all the same, where the provider said."""
+        self.told = told
+        """What the provider wrote: to look for causes in, for nobody to read."""
 
     def to_message(self) -> Failure:
         """Return it as the contract says it."""
@@ -103,7 +106,7 @@ def of_response(status: int, headers: Mapping[str, str], body: bytes) -> Provide
     kind = _CLASS_OF_STATUS.get(status)
     if kind is None:
         kind = SERVER if status >= 500 else _class_of_refusal(body)
-    return ProviderFailure(kind, f"HTTP {status}", retry_after_s=after_s)
+    return ProviderFailure(kind, f"HTTP {status}", retry_after_s=after_s, told=body)
 
 
 def of_error_object(error: Any) -> ProviderFailure:

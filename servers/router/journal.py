@@ -42,9 +42,13 @@ class LedgerRow(NamedTuple):
     cost_nano_usd: int
     duration_ms: int
     start_time_ms: int
+    audio_ms: int = 0
+    """Of the recording."""
 
 
 COLUMNS = LedgerRow._fields
+# A row that an older version wrote lacks the columns that came later; they have a default.
+_FIRST_COLUMNS = set(COLUMNS) - set(LedgerRow._field_defaults)
 _SUFFIX = ".jsonl"
 
 
@@ -104,5 +108,5 @@ def read_segment(path: Path) -> Iterator[LedgerRow]:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
             continue
-        if isinstance(row, dict) and row.keys() == set(COLUMNS):
+        if isinstance(row, dict) and _FIRST_COLUMNS <= row.keys() <= set(COLUMNS):
             yield LedgerRow(**row)

@@ -115,6 +115,7 @@ class Ledger:
             func.coalesce(func.max(ASKS.c.is_estimated), False).label("is_estimated"),
             func.coalesce(func.sum(ASKS.c.gpu_s), 0.0).label("gpu_s"),
             func.coalesce(func.sum(ASKS.c.cost_nano_usd), 0).label("cost_nano_usd"),
+            func.coalesce(func.sum(ASKS.c.audio_ms), 0).label("audio_ms"),
         ).where(ASKS.c.outcome != STARTED, *where)
         newest_first = func.max(ASKS.c.start_time_ms).desc()
         order = newest_first if "call_id" in by else func.sum(ASKS.c.cost_nano_usd).desc()

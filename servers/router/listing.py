@@ -20,14 +20,15 @@ def _model(model: RunningModel) -> Model:
         upstream_model=section.upstream or section.name,
         revision=section.revision,
         capabilities=Capabilities(
-            chat=section.serves == "chat",
-            embeddings=section.serves == "embeddings",
+            chat=section.task == "chat",
+            embeddings=section.task == "embeddings",
             vision=section.vision,
             json_schema=section.json_schema,
             tools=section.tools,
             context_tokens=section.context_tokens,
             max_image_pixels=section.max_image_pixels,
             has_tokenizer=model.counter.is_exact,
+            transcription=section.task == "transcription",
         ),
         breaker=model.at.breaker.state,
     )

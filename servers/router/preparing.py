@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from loupe.router.v1 import router_pb2
-from loupe.router.v1.router_pb2 import CompleteRequest, Completion, EmbedRequest
+from loupe.router.v1.router_pb2 import CompleteRequest, Completion, EmbedRequest, TranscribeRequest, TranscribeResponse
 from servers.kit.errors import ContextTooLong
 from servers.kit.files_client import FilesClient
 from servers.router import failures, fitting
@@ -21,6 +21,7 @@ from servers.router.failures import ProviderFailure
 from servers.router.fitting import Fitted
 from servers.router.fleet import Fleet, Target
 from servers.router.images import with_bytes
+from servers.router.recordings import length_of, with_content
 from servers.router.tokens import at_most
 
 # Prompts beyond it are counted in a thread: a tokenizer takes about 1 ms for 10 KB (tokenizers 0.23, November 2026).
@@ -34,6 +35,7 @@ class Prepared(NamedTuple):
     request: CompleteRequest
     """Images have their bytes."""
 
+    needs: Needs
     choice: Choice
     switches: Switches
     held: AbstractContextManager[None]
@@ -41,6 +43,24 @@ class Prepared(NamedTuple):
 
     cache_key: bytes | None = None
     earlier: Completion | None = None
+    """The answer of an equal call."""
+
+
+class PreparedRecording(NamedTuple):
+    """A transcription that may be made."""
+
+    call: Call
+    request: TranscribeRequest
+    """The recording has its bytes."""
+
+    needs: Needs
+    choice: Choice
+    switches: Switches
+    held: AbstractContextManager[None]
+    """Its expected spending; enter it while the call is in work."""
+
+    cache_key: bytes | None = None
+    earlier: TranscribeResponse | None = None
     """The answer of an equal call."""
 
 
@@ -56,6 +76,7 @@ class Preparation:
         defaults: DefaultsSection,
         *,
         max_image_bytes: int,
+        max_audio_bytes: int,
     ) -> None:
         self._fleet = fleet
         self._budgets = budgets
@@ -63,6 +84,7 @@ class Preparation:
         self._files = files
         self._defaults = defaults
         self._max_image_bytes = max_image_bytes
+        self._max_audio_bytes = max_audio_bytes
 
     async def of_chat(self, request: CompleteRequest) -> Prepared:
         """Prepare a chat. Raises every error that needs no provider to be found."""
@@ -76,8 +98,8 @@ class Preparation:
         key = earlier = None
         if switches.cache:
             key = self._cache.key(call.caller.subject, choice.targets[0].model, request)
-            earlier = self._cache.get(key)
-        return Prepared(call, request, choice, switches, held, key, earlier)
+            earlier = self._cache.get(key, Completion)
+        return Prepared(call, request, needs, choice, switches, held, key, earlier)
 
     async def of_embedding(self, request: EmbedRequest) -> tuple[Call, Choice, Switches, AbstractContextManager[None]]:
         """Prepare an embedding."""
@@ -86,6 +108,30 @@ class Preparation:
         needs = Needs("embeddings", input_tokens=size, output_tokens=0)
         choice = choose(self._fleet, self._fleet.route(request.model), needs, request.job_id or call.call_id)
         return call, choice, self.switches(request.switches), await self._admitted(call, choice, needs)
+
+    async def of_recording(self, request: TranscribeRequest) -> PreparedRecording:
+        """Prepare a transcription. Raises every error that needs no provider to be found."""
+        call = Call(request.model, request.job_id)
+        route = self._fleet.route(request.model)
+        request = await with_content(request, self._files, max_bytes=self._max_audio_bytes)
+        content = request.audio.content
+        length = length_of(content)
+        needs = Needs(
+            "transcription",
+            output_tokens=0,
+            audio_bytes=len(content),
+            audio_ms=length.ms,
+            is_audio_estimated=length.is_estimated,
+        )
+        choice = choose(self._fleet, route, needs, request.job_id or call.call_id)
+        held = await self._admitted(call, choice, needs)
+        switches = self.switches(request.switches)
+        key = earlier = None
+        if switches.cache:
+            # In a thread: a digest of 25 MB takes 50 ms.
+            key = await asyncio.to_thread(self._cache.key, call.caller.subject, choice.targets[0].model, request)
+            earlier = self._cache.get(key, TranscribeResponse)
+        return PreparedRecording(call, request, needs, choice, switches, held, key, earlier)
 
     def switches(self, wanted: router_pb2.Switches) -> Switches:
         """Return what may be done for a call: what it says, else what is configured."""
@@ -102,6 +148,8 @@ class Preparation:
         models = tuple([target.model.section.name for target in choice.targets])
         read, written = needs.input_tokens, needs.output_tokens
         cost = max([target.model.prices.of_tokens(read, written) for target in choice.targets])
+        if needs.audio_ms:
+            cost += max([target.model.prices.of_audio(needs.audio_ms) for target in choice.targets])
         return await self._budgets.admit(Spender(call.caller.subject, call.job_id, models), cost, read + written)
 
 

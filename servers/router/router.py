@@ -23,7 +23,7 @@ from servers.router.places import Place
 from servers.router.preparing import Preparation, Prepared, fitted_to
 from servers.router.prices import usd
 from servers.router.providers.base import Vectors
-from servers.router.shadows import Shadows
+from servers.router.shadows import Shadows, shadow_chat
 
 
 class _Whole(NamedTuple):
@@ -81,7 +81,7 @@ class Router:
         made.call_id = call.call_id
         made.usage.CopyFrom(usage)
         made.decision.CopyFrom(decision_of(prepared.choice, ask, call.asks, whole.fitted, is_cache_hit=False))
-        self._shadows.follow(prepared)
+        self._shadows.follow(prepared, shadow_chat)
         return made
 
     async def embed(self, request: EmbedRequest) -> EmbedResponse:

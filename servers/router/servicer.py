@@ -19,6 +19,8 @@ from loupe.router.v1.router_pb2 import (
     ListModelsResponse,
     StreamCompleteRequest,
     StreamCompleteResponse,
+    TranscribeRequest,
+    TranscribeResponse,
 )
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceServicer
 from servers.kit.identity import caller
@@ -28,15 +30,25 @@ from servers.router.ledger import Ledger
 from servers.router.listing import list_models
 from servers.router.router import Router
 from servers.router.streaming import Streams
+from servers.router.transcribing import Transcriptions
 from servers.router.usage import sum_usage
 
 
 class RouterServicer(RouterServiceServicer):
     """Answers for the calling owner."""
 
-    def __init__(self, router: Router, streams: Streams, fleet: Fleet, ledger: Ledger, budgets: Budgets) -> None:
+    def __init__(
+        self,
+        router: Router,
+        streams: Streams,
+        transcriptions: Transcriptions,
+        fleet: Fleet,
+        ledger: Ledger,
+        budgets: Budgets,
+    ) -> None:
         self._router = router
         self._streams = streams
+        self._transcriptions = transcriptions
         self._fleet = fleet
         self._ledger = ledger
         self._budgets = budgets
@@ -56,6 +68,10 @@ class RouterServicer(RouterServiceServicer):
     async def Embed(self, request: EmbedRequest, context: Any) -> EmbedResponse:
         """Return vectors."""
         return await self._router.embed(request)
+
+    async def Transcribe(self, request: TranscribeRequest, context: Any) -> TranscribeResponse:
+        """Return what is said."""
+        return await self._transcriptions.transcribe(request)
 
     async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
         """List what may be asked for."""

@@ -33,7 +33,7 @@ from servers.router.places import Place
 from servers.router.preparing import Preparation, Prepared, fitted_to
 from servers.router.providers.base import Finish
 from servers.router.router import from_cache
-from servers.router.shadows import Shadows
+from servers.router.shadows import Shadows, shadow_chat
 
 # Of the time that is left to a call, kept to say that it ran out.
 _LAST_WORD_S = 0.1
@@ -117,7 +117,7 @@ class Streams:
                 raise
             yield StreamCompleteResponse(end=end)
         if heard.failure is None:
-            self._shadows.follow(prepared)
+            self._shadows.follow(prepared, shadow_chat)
 
     async def _open(self, prepared: Prepared) -> Opened[_Begun]:
         call = prepared.call

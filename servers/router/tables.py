@@ -35,6 +35,8 @@ ASKS = Table(
     Column("duration_ms", Integer, nullable=False),
     # Milliseconds since 1970, UTC.
     Column("start_time_ms", BigInteger, nullable=False),
+    # Of the recording; whole, so that sums are exact.
+    Column("audio_ms", BigInteger, nullable=False, server_default="0"),
     Index("ix_asks_owner_start", "owner", "start_time_ms"),
     Index("ix_asks_job", "job_id"),
     Index("ix_asks_start", "start_time_ms"),

@@ -36,4 +36,7 @@ async def sum_usage(ledger: Ledger, owner: str, request: GetUsageRequest) -> lis
 
 def _row(sums: dict[str, Any]) -> UsageRow:
     cost = usd(int(sums.pop("cost_nano_usd")))
-    return UsageRow(cost_usd=cost, **{name: value for name, value in sums.items() if value is not None})
+    audio_s = int(sums.pop("audio_ms")) / 1000
+    return UsageRow(
+        cost_usd=cost, audio_s=audio_s, **{name: value for name, value in sums.items() if value is not None}
+    )

@@ -50,12 +50,14 @@ class Connection(asyncio.Protocol):
         """Whether the last answer is over and another ask may follow it here."""
         return not self._is_closed and (self._may_follow or not self._is_asked)
 
-    def ask(self, request: bytes) -> None:
-        """Send a request."""
+    def ask(self, request: bytes, *more: bytes) -> None:
+        """Send a request, large ones in pieces that nobody has to join."""
         if self._is_asked:
             self._begin()
         self._is_asked = True
         self._transport.write(request)
+        for piece in more:
+            self._transport.write(piece)
 
     async def head(self, until: float) -> None:
         """Return once `status` and `headers` are there."""

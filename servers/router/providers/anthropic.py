@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from loupe.router.v1.router_pb2 import CompleteRequest, Completion, Delta, EmbedRequest
+from loupe.router.v1.router_pb2 import (
+    CompleteRequest,
+    Completion,
+    Delta,
+    EmbedRequest,
+    TranscribeRequest,
+    TranscribeResponse,
+)
 from servers.router import failures
 from servers.router.configuration import ModelSection, ProviderSection
 from servers.router.failures import ProviderFailure
@@ -47,3 +54,7 @@ class AnthropicProvider:
     async def embed(self, request: EmbedRequest, model: ModelSection) -> Vectors:
         """Raise: the API has no embeddings."""
         raise ProviderFailure(failures.INVALID, "this kind of provider has no embeddings")
+
+    async def transcribe(self, request: TranscribeRequest, model: ModelSection) -> TranscribeResponse:
+        """Raise: the API writes no speech down."""
+        raise ProviderFailure(failures.INVALID, "this kind of provider writes no speech down")

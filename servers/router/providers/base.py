@@ -6,7 +6,16 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
-from loupe.router.v1.router_pb2 import CompleteRequest, Completion, Delta, EmbedRequest, FinishReason, Usage
+from loupe.router.v1.router_pb2 import (
+    CompleteRequest,
+    Completion,
+    Delta,
+    EmbedRequest,
+    FinishReason,
+    TranscribeRequest,
+    TranscribeResponse,
+    Usage,
+)
 from servers.router.configuration import ModelSection
 
 
@@ -45,4 +54,11 @@ class Provider(Protocol):
 
     async def embed(self, request: EmbedRequest, model: ModelSection) -> Vectors:
         """Return one vector for each input."""
+        ...
+
+    async def transcribe(self, request: TranscribeRequest, model: ModelSection) -> TranscribeResponse:
+        """Return what is said, as far as the provider tells it: text, times, language, `usage`.
+
+        The recording has its bytes. What is never set: call_id, decision, and a use that the provider did not count.
+        """
         ...

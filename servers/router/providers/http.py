@@ -16,6 +16,7 @@ from servers.router.http1.connection import Connection
 from servers.router.http1.connections import Connections
 from servers.router.sse import EventTooLarge, ServerSentEvent, SseParser
 
+JSON = b"application/json"
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
 
@@ -26,7 +27,7 @@ class Address:
     def __init__(self, section: ProviderSection, headers: Mapping[str, str], connections: Connections) -> None:
         self._connections = connections
         # Identity is all that is asked for, so that a small answer can't unpack to gigabytes.
-        all_headers = {"content-type": "application/json", "accept-encoding": "identity", **headers}
+        all_headers = {"accept-encoding": "identity", **headers}
         self._headers = b"host: " + connections.host_header + b"\r\n"
         for name, value in all_headers.items():
             if not (value.isascii() and value.isprintable()):
@@ -35,13 +36,15 @@ class Address:
         self._answer_timeout_s = section.first_token_timeout_s
         self._stall_timeout_s = section.stall_timeout_s
 
-    async def post(self, path: str, body: bytes) -> tuple[bytes, Mapping[str, str]]:
-        """Return body and headers of a 200 answer. Raises ProviderFailure."""
+    async def post(
+        self, path: str, body: bytes, *more: bytes, media_type: bytes = JSON
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Return body and headers of a 200 answer; `more` are further pieces of the body. Raises ProviderFailure."""
         until = asyncio.get_running_loop().time() + self._answer_timeout_s
         try:
             connection = await self._connections.take(until)
             try:
-                await self._ask(connection, path, body, until)
+                await self._ask(connection, path, body, until, *more, media_type=media_type)
                 return await connection.whole(MAX_ANSWER_BYTES, until), connection.headers
             finally:
                 self._connections.give_back(connection)
@@ -76,10 +79,13 @@ class Address:
         except EventTooLarge as error:
             raise ProviderFailure(failures.MALFORMED, str(error)) from error
 
-    async def _ask(self, connection: Connection, path: str, body: bytes, until: float) -> None:
+    async def _ask(
+        self, connection: Connection, path: str, body: bytes, until: float, *more: bytes, media_type: bytes = JSON
+    ) -> None:
         """Return once an answer of status 200 has begun."""
-        head = b"POST %b%b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n"
-        connection.ask(head % (self._connections.path, path.encode(), self._headers, len(body)) + body)
+        head = b"POST %b%b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n"
+        size = len(body) + sum(map(len, more))
+        connection.ask(head % (self._connections.path, path.encode(), self._headers, media_type, size) + body, *more)
         await connection.head(until)
         if connection.status != 200:
             refusal = await connection.piece(until)

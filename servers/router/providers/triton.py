@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, suppress
 from typing import Any
 
 import grpc
 
-from loupe.router.v1.router_pb2 import CompleteRequest, Completion, Delta, EmbedRequest, FinishReason
+from loupe.router.v1.router_pb2 import (
+    CompleteRequest,
+    Completion,
+    Delta,
+    EmbedRequest,
+    FinishReason,
+    TranscribeRequest,
+    TranscribeResponse,
+)
 from servers.kit.errors import NotReady
 from servers.router import failures
 from servers.router.configuration import ModelSection, ProviderSection
@@ -19,7 +27,8 @@ from servers.router.formats.openai_request import chat_request
 from servers.router.providers import triton_tensors
 from servers.router.providers.base import Finish, Vectors
 from servers.router.providers.grpc_address import MAX_ANSWER_BYTES, GrpcAddress, Options, failure_of
-from servers.router.providers.triton_tensors import PieceReader, Shape
+from servers.router.providers.triton_tensors import PieceReader, Shape, input_of
+from servers.router.providers.triton_transcripts import TranscriptReader, inputs_of
 
 DEFAULT_PORT = 8001
 # Reading metadata is nothing; loading a model takes as long as its weights do.
@@ -78,7 +87,7 @@ class TritonProvider:
         name = model.upstream or model.name
         shape = await self._ready(name, triton_tensors.CHAT_INPUT, triton_tensors.TEXT)
         reader = PieceReader(shape)
-        responses = self._ask(name, shape, [chat_request(request, model, is_stream=True)])
+        responses = self._ask(name, [input_of(shape, [chat_request(request, model, is_stream=True)])])
         async with aclosing(responses):
             async for result in responses:
                 delta = reader.read(result)
@@ -93,10 +102,26 @@ class TritonProvider:
         name = model.upstream or model.name
         shape = await self._ready(name, triton_tensors.EMBEDDING_INPUT, triton_tensors.EMBEDDING)
         texts = [text.encode() for text in request.inputs]
-        async with aclosing(self._ask(name, shape, texts)) as responses:
+        async with aclosing(self._ask(name, [input_of(shape, texts)])) as responses:
             async for result in responses:
                 return triton_tensors.vectors_of(result, len(texts))
         raise ProviderFailure(failures.MALFORMED, "the answer is empty")
+
+    async def transcribe(self, request: TranscribeRequest, model: ModelSection) -> TranscribeResponse:
+        """Return what is said."""
+        name = model.upstream or model.name
+        optional = (triton_tensors.LANGUAGE,)
+        limit_s = self._section.first_token_timeout_s
+        reader = TranscriptReader()
+        try:
+            async with asyncio.timeout(limit_s):
+                shape = await self._ready(name, triton_tensors.AUDIO_INPUT, triton_tensors.TEXT, optional)
+                async with aclosing(self._ask(name, inputs_of(shape, request))) as responses:
+                    async for result in responses:
+                        reader.read(result)
+        except TimeoutError as error:
+            raise ProviderFailure(failures.TIMEOUT, f"no answer within {limit_s:g} s") from error
+        return reader.finish()
 
     async def close(self) -> None:
         """Unload what was loaded, where that is configured, and let go of the connection."""
@@ -108,7 +133,7 @@ class TritonProvider:
                             await link.client.unload_model(name, client_timeout=self._section.connect_timeout_s)
         await self._address.close()
 
-    async def _ready(self, name: str, input_name: str, output_name: str) -> Shape:
+    async def _ready(self, name: str, input_name: str, output_name: str, optional: Collection[str] = ()) -> Shape:
         """Return the shape of a model that is ready to be asked. Raises ProviderFailure."""
         if name in self._shapes:
             return self._shapes[name]
@@ -138,12 +163,12 @@ class TritonProvider:
                 raise ProviderFailure(
                     failures.SERVER, f"the model {name!r} can't be made ready: gRPC {code}"
                 ) from error
-        self._shapes[name] = triton_tensors.shape_of(metadata, input_name, output_name)
+        self._shapes[name] = triton_tensors.shape_of(metadata, input_name, output_name, optional)
         return self._shapes[name]
 
-    async def _ask(self, name: str, shape: Shape, elements: list[bytes]) -> AsyncGenerator[Any, None]:
+    async def _ask(self, name: str, inputs: list[Any]) -> AsyncGenerator[Any, None]:
         """Yield the responses to one request; leaving it cancels the request. Raises ProviderFailure."""
-        asking = _once({"model_name": name, "inputs": [triton_tensors.input_of(shape, elements)]})
+        asking = _once({"model_name": name, "inputs": inputs})
         responses = self._address.responses(
             lambda client, left_s: client.stream_infer(asking, stream_timeout=left_s, headers=self._headers)
         )

@@ -4,13 +4,16 @@ A chat model takes `request` (BYTES, one element: a chat request as OpenAI write
 gives, once or in pieces (a decoupled model), `text_output` (BYTES, the next piece) and, where it declares them,
 `finish_reason` (BYTES: "stop", "length"; empty until the last), `num_input_tokens` and `num_output_tokens` (any
 integer). These four are named as Triton's own vLLM backend names them. A model of embeddings takes `text` (BYTES, [n])
-and gives `embedding` (FP32, [n, d]). docs/router.md shows a model that keeps it.
+and gives `embedding` (FP32, [n, d]). A model of transcription takes `audio` (BYTES, one element: a file as it is) and,
+where it declares it, `language` (BYTES, "en"; empty where the caller names none); it gives `text_output` and, where it
+declares them, `language`, `duration_s` (any float) and `segments` and `words` (BYTES: JSON, as OpenAI's verbose_json
+lists them). docs/router.md has the table.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +28,8 @@ TEXT = "text_output"
 FINISH = "finish_reason"
 EMBEDDING_INPUT = "text"
 EMBEDDING = "embedding"
+AUDIO_INPUT = "audio"
+LANGUAGE = "language"
 _COUNTS = ("num_input_tokens", "num_output_tokens")
 _INTEGERS = "iu"
 
@@ -37,24 +42,31 @@ class Shape:
     is_batched: bool
     """Its input has one more dimension, for batches."""
     outputs: frozenset[str]
+    more_inputs: frozenset[str] = frozenset()
+    """Of those that a model need not have."""
 
 
-def shape_of(metadata: Any, input_name: str, output_name: str) -> Shape:
-    """Return the shape of a model that keeps the contract. Raises ProviderFailure (INVALID) for any other."""
+def shape_of(metadata: Any, input_name: str, output_name: str, optional: Collection[str] = ()) -> Shape:
+    """Return the shape of a model that keeps the contract. Raises ProviderFailure (INVALID) for any other.
+
+    Args:
+      optional: inputs of BYTES that it may have beside its one.
+    """
     inputs = {tensor.name: tensor for tensor in metadata.inputs}
     outputs = frozenset(tensor.name for tensor in metadata.outputs)
     if input_name not in inputs or inputs[input_name].datatype != "BYTES":
         raise ProviderFailure(failures.INVALID, f"the model has no input {input_name!r} of BYTES")
     if output_name not in outputs:
         raise ProviderFailure(failures.INVALID, f"the model has no output {output_name!r}")
-    others = [name for name in inputs if name != input_name]
+    more = frozenset(name for name in optional if name in inputs and inputs[name].datatype == "BYTES")
+    others = [name for name in inputs if name != input_name and name not in more]
     if others:
         raise ProviderFailure(failures.INVALID, f"the model has more inputs than {input_name!r}: {', '.join(others)}")
-    return Shape(input_name, len(inputs[input_name].shape) > 1, outputs)
+    return Shape(input_name, len(inputs[input_name].shape) > 1, outputs, more)
 
 
-def input_of(shape: Shape, elements: Sequence[bytes]) -> Any:
-    """Return the input tensor of these elements."""
+def input_of(shape: Shape, elements: Sequence[bytes], name: str = "") -> Any:
+    """Return an input tensor of these elements: the model's one, or another by its name."""
     import numpy as np
     from tritonclient.grpc import InferInput
 
@@ -62,7 +74,7 @@ def input_of(shape: Shape, elements: Sequence[bytes]) -> Any:
     if shape.is_batched:
         # A chat is one request of one element; texts are a batch of requests.
         values = values.reshape(len(elements), 1)
-    tensor = InferInput(shape.input_name, list(values.shape), "BYTES")
+    tensor = InferInput(name or shape.input_name, list(values.shape), "BYTES")
     tensor.set_data_from_numpy(values)
     return tensor
 
@@ -77,10 +89,10 @@ class PieceReader:
 
     def read(self, result: Any) -> Delta | None:
         """Return the piece in one response; None where it holds none. Raises ProviderFailure (MALFORMED)."""
-        text = _text(result, TEXT)
-        self._reason = _text(result, FINISH) or self._reason
+        text = text_in(result, TEXT)
+        self._reason = text_in(result, FINISH) or self._reason
         for name in _COUNTS:
-            values = _values(result, name)
+            values = values_in(result, name)
             if values is not None and values.size:
                 if values.dtype.kind not in _INTEGERS or not 0 <= int(values.flat[0]) <= MAX_UINT32:
                     raise ProviderFailure(failures.MALFORMED, f"{name} is no count of tokens")
@@ -100,15 +112,16 @@ class PieceReader:
 
 def vectors_of(result: Any, count: int) -> Vectors:
     """Return the embeddings in one response. Raises ProviderFailure (MALFORMED)."""
-    values = _values(result, EMBEDDING)
+    values = values_in(result, EMBEDDING)
     is_right = values is not None and values.dtype.kind == "f" and values.ndim == 2 and values.size
     if not is_right or len(values) != count:
         raise ProviderFailure(failures.MALFORMED, f"the response has no {count} embeddings")
     return Vectors([[float(value) for value in row] for row in values], None)
 
 
-def _text(result: Any, name: str) -> str:
-    values = _values(result, name)
+def text_in(result: Any, name: str) -> str:
+    """Return an output as text, empty where it is absent. Raises ProviderFailure (MALFORMED)."""
+    values = values_in(result, name)
     if values is None or not values.size:
         return ""
     try:
@@ -117,8 +130,8 @@ def _text(result: Any, name: str) -> str:
         raise ProviderFailure(failures.MALFORMED, f"{name} is no text") from error
 
 
-def _values(result: Any, name: str) -> Any:
-    """Return an output as an array, None where it is absent."""
+def values_in(result: Any, name: str) -> Any:
+    """Return an output as an array, None where it is absent. Raises ProviderFailure (MALFORMED)."""
     try:
         return result.as_numpy(name)
     except (ValueError, TypeError, struct.error, IndexError) as error:
