@@ -44,6 +44,8 @@ FROM build AS build-files
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-dev --no-editable --extra telemetry --extra files
 FROM build AS build-vision
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-dev --no-editable --extra telemetry --extra vision
+FROM build AS build-speech
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-dev --no-editable --extra telemetry --extra speech
 FROM build AS build-reasoning
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-dev --no-editable --extra telemetry --extra reasoning
 FROM build AS build-codegen
@@ -78,6 +80,11 @@ FROM server AS vision
 COPY --from=build-vision /opt/loupe /opt/loupe
 HEALTHCHECK --interval=60s --timeout=10s --start-period=120s --start-interval=2s CMD ["python", "-m", "servers.kit.probe", "vision"]
 CMD ["python", "-m", "servers.vision"]
+
+FROM server AS speech
+COPY --from=build-speech /opt/loupe /opt/loupe
+HEALTHCHECK --interval=60s --timeout=10s --start-period=120s --start-interval=2s CMD ["python", "-m", "servers.kit.probe", "speech"]
+CMD ["python", "-m", "servers.speech"]
 
 FROM server AS reasoning
 COPY --from=build-reasoning /opt/loupe /opt/loupe

@@ -22,6 +22,8 @@ from loupe.reasoning.v1 import reasoning_pb2
 from loupe.reasoning.v1.reasoning_service_pb2_grpc import ReasoningServiceStub
 from loupe.router.v1.router_pb2 import BreakerState, ListModelsRequest, Model
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceStub
+from loupe.speech.v1 import speech_pb2
+from loupe.speech.v1.speech_service_pb2_grpc import SpeechServiceStub
 from loupe.type.v1.engine_pb2 import EngineState, EngineStatus
 from loupe.vision.v1 import vision_pb2
 from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceStub
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # the asynchronous stubs are types only
 
 _ASKED: dict[str, tuple[Any, Any]] = {
     "vision": (VisionServiceStub, vision_pb2.GetEngineRequest()),
+    "speech": (SpeechServiceStub, speech_pb2.GetEngineRequest()),
     "reasoning": (ReasoningServiceStub, reasoning_pb2.GetEngineRequest()),
     "codegen": (CodegenServiceStub, codegen_pb2.GetEngineRequest()),
     "critic": (CriticServiceStub, critic_pb2.GetEngineRequest()),

@@ -33,6 +33,9 @@ class GatewaySettings(MeshSettings):
     vision_timeout_s: float = Field(default=60.0, gt=0)
     """The same for vision, whose engine may be a large model."""
 
+    speech_timeout_s: float = Field(default=600.0, gt=0)
+    """The same for speech; the builtin engine takes half of a recording's length, so longer ones are better streamed."""
+
     reasoning_timeout_s: float = Field(default=60.0, gt=0)
     """The same for reasoning."""
 
@@ -56,6 +59,9 @@ class GatewaySettings(MeshSettings):
 
     max_openai_request_kib: int = Field(default=8192, ge=1)
     """Largest body of an OpenAI-compatible call, whose images are base64 within it."""
+
+    max_openai_audio_kib: int = Field(default=25 * 1024 + 128, ge=1)
+    """Largest form of an OpenAI-compatible transcription: its recording, and what stands around it."""
 
     max_response_kib: int = Field(default=16384, ge=1)
     """Largest JSON made of an answer in one piece. JSON may be several times as large as its message."""

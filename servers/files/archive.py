@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from loupe.files.v1.files_pb2 import StoredFile
 from servers.files.catalog import Catalog, NewFile
-from servers.files.media import HEAD_BYTES, identify_artifact, identify_image
+from servers.files.media import HEAD_BYTES, identify_artifact, identify_upload
 from servers.files.stores.base import BlobStore, PendingBlob
 from servers.kit.errors import EmptyFile, StorageUnavailable, TooLarge
 
@@ -31,12 +31,12 @@ class Archive:
         self._max_pixels = max_pixels
 
     async def take(
-        self, chunks: AsyncIterator[bytes], *, owner: str, request_id: str, file_name: str, images_only: bool
+        self, chunks: AsyncIterator[bytes], *, owner: str, request_id: str, file_name: str, is_upload: bool
     ) -> StoredFile:
         """Store a file and return its record.
 
         Args:
-          images_only: refuse what is no image; what servers of the mesh make may be anything.
+          is_upload: refuse what is neither image nor recording; what servers of the mesh make may be anything.
         Raises:
           EmptyFile, TooLarge, UnsupportedMediaType, DamagedMedia, TooManyPixels, RequestIdReused, StorageUnavailable.
         """
@@ -51,7 +51,7 @@ class Archive:
                 await pending.append(chunk)
             if not size:
                 raise EmptyFile("the file has no bytes")
-            identify = identify_image if images_only else identify_artifact
+            identify = identify_upload if is_upload else identify_artifact
             media = await asyncio.to_thread(identify, await pending.head(HEAD_BYTES), max_pixels=self._max_pixels)
             new = NewFile(owner, request_id, file_name, digest.hexdigest(), size, media)
             return await self._catalog.known(new) or await self._keep(pending, new)

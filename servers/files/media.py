@@ -10,6 +10,7 @@ from io import BytesIO
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from servers.kit.errors import DamagedMedia, TooManyPixels, UnsupportedMediaType
+from servers.kit.recordings import container_of
 
 # Enough for every image header with an embedded colour profile before the size, which JPEG allows.
 HEAD_BYTES = 1024 * 1024
@@ -24,6 +25,7 @@ _SIGNATURES = (
 # Orientations that turn the image by a quarter.
 _LYING = (5, 6, 7, 8)
 _ACCEPTED = "PNG, JPEG, GIF, WEBP, BMP"
+_RECORDINGS = "WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, MP4, WebM, AVI"
 # Signatures of what people upload by mistake, for an answer that names it.
 _REFUSED = (
     (b"%PDF-", "a PDF document"),
@@ -43,19 +45,26 @@ class Media:
     height_px: int | None = None
 
 
-def identify_image(head: bytes, *, max_pixels: int) -> Media:
-    """Return an image's type and size, read from its header alone.
+def identify_upload(head: bytes, *, max_pixels: int) -> Media:
+    """Return what a file is that somebody brings: an image, its size read from its header alone, or a recording.
 
     Args:
       head: the first HEAD_BYTES of the file, or all of it.
     Raises:
-      UnsupportedMediaType: not an image of an accepted type, whatever its name.
-      DamagedMedia: it begins as one and its header can't be read.
+      UnsupportedMediaType: neither an image nor a recording of an accepted type, whatever its name.
+      DamagedMedia: it begins as an image and its header can't be read.
       TooManyPixels: more than `max_pixels`.
     """
     kind = _signature(head)
-    if kind is None:
-        raise UnsupportedMediaType(f"this is {_describe(head)}; images are {_ACCEPTED}")
+    if kind is not None:
+        return _image(head, kind, max_pixels)
+    # Whether a recording can be decoded is found out by whoever listens to it; FFmpeg has no place here.
+    if container := container_of(head):
+        return Media(container.media_type)
+    raise UnsupportedMediaType(f"this is {_describe(head)}; images are {_ACCEPTED}; recordings are {_RECORDINGS}")
+
+
+def _image(head: bytes, kind: str, max_pixels: int) -> Media:
     try:
         with warnings.catch_warnings():
             # Pillow warns of many pixels; the limit below says so in our words.
@@ -77,10 +86,10 @@ def identify_image(head: bytes, *, max_pixels: int) -> Media:
 def identify_artifact(head: bytes, *, max_pixels: int) -> Media:
     """Return what a file made by a server of the mesh is; text is told apart by its form.
 
-    Raises: as identify_image, for images.
+    Raises: as identify_upload, for images.
     """
-    if _signature(head) is not None:
-        return identify_image(head, max_pixels=max_pixels)
+    if kind := _signature(head):
+        return _image(head, kind, max_pixels)
     is_whole = len(head) < HEAD_BYTES
     try:
         text = head.decode()
@@ -126,4 +135,4 @@ def _describe(head: bytes) -> str:
         return "an SVG or XML text"
     if start.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
-    return "no image that Loupe knows"
+    return "no image or recording that Loupe knows"

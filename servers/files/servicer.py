@@ -63,7 +63,7 @@ class FilesServicer(FilesServiceServicer):
             owner=caller().subject,
             request_id=first.request_id,
             file_name=first.file_name,
-            images_only=not caller().service,
+            is_upload=not caller().service,
         )
         return UploadFileResponse(file=stored.ref)
 

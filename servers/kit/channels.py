@@ -28,6 +28,7 @@ SAFE_METHODS = (
     ("loupe.files.v1.FilesService", "ListFiles"),
     ("loupe.files.v1.FilesService", "DownloadFile"),
     ("loupe.vision.v1.VisionService", "AnalyzeImage"),
+    ("loupe.speech.v1.SpeechService", "Transcribe"),
     ("loupe.reasoning.v1.ReasoningService", "DecideNextAction"),
     ("loupe.codegen.v1.CodegenService", "GenerateCode"),
     ("loupe.codegen.v1.CodegenService", "RepairCode"),

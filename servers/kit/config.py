@@ -51,6 +51,9 @@ class MeshSettings(BaseSettings):
     vision_address: str = Field(default="", validation_alias="LOUPE_VISION_ADDRESS")
     """Where the vision server is."""
 
+    speech_address: str = Field(default="", validation_alias="LOUPE_SPEECH_ADDRESS")
+    """Where the speech server is."""
+
     reasoning_address: str = Field(default="", validation_alias="LOUPE_REASONING_ADDRESS")
     """Where the reasoning server is."""
 
@@ -90,7 +93,7 @@ class MeshSettings(BaseSettings):
         return path
 
     @field_validator(
-        *("files_address", "vision_address", "reasoning_address", "codegen_address"),
+        *("files_address", "vision_address", "speech_address", "reasoning_address", "codegen_address"),
         *("critic_address", "sandbox_address", "router_address", "openai_address", "orchestrator_address"),
     )
     @classmethod

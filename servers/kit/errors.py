@@ -5,6 +5,7 @@ LoupeError
 ├── UnsupportedMediaType    INVALID_ARGUMENT     UNSUPPORTED_MEDIA_TYPE
 ├── DamagedMedia            INVALID_ARGUMENT     DAMAGED_MEDIA
 ├── TooManyPixels           INVALID_ARGUMENT     TOO_MANY_PIXELS
+├── TooLong                 INVALID_ARGUMENT     TOO_LONG
 ├── EmptyFile               INVALID_ARGUMENT     EMPTY_FILE
 ├── DigestMismatch          INVALID_ARGUMENT     DIGEST_MISMATCH
 ├── BrokenStream            INVALID_ARGUMENT     BROKEN_STREAM

@@ -31,6 +31,7 @@ class Service:
 SERVICES = (
     Service("files", "loupe.files.v1.FilesService", "servers.files", "bytes by reference"),
     Service("vision", "loupe.vision.v1.VisionService", "servers.vision", "an image to typed figures"),
+    Service("speech", "loupe.speech.v1.SpeechService", "servers.speech", "a recording to its words"),
     Service("reasoning", "loupe.reasoning.v1.ReasoningService", "servers.reasoning", "what to do next"),
     Service("codegen", "loupe.codegen.v1.CodegenService", "servers.codegen", "typed data and a plan to Python"),
     Service("critic", "loupe.critic.v1.CriticService", "servers.critic", "Python to a verdict"),

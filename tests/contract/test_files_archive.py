@@ -43,7 +43,7 @@ class World:
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        return await self.archive.take(chunks(), owner=owner, request_id=request_id, file_name="", images_only=False)
+        return await self.archive.take(chunks(), owner=owner, request_id=request_id, file_name="", is_upload=False)
 
     def blobs(self) -> set[str]:
         return {path.name for path in self.folder.glob("??/*")}
