@@ -13,7 +13,8 @@ from gateway.envoy.config import GatewaySettings
 from servers.kit.tls import is_local
 
 CLUSTER = "openai"
-PATHS = {"/v1/chat/completions": "POST", "/v1/embeddings": "POST", "/v1/models": "GET"}
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
+PATHS = {"/v1/chat/completions": "POST", "/v1/embeddings": "POST", TRANSCRIPTIONS: "POST", "/v1/models": "GET"}
 
 
 def openai_cluster(settings: GatewaySettings) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def openai_routes(settings: GatewaySettings) -> list[dict[str, Any]]:
 
 
 def _routes(settings: GatewaySettings, path: str, verb: str) -> list[dict[str, Any]]:
+    max_kib = settings.max_openai_audio_kib if path == TRANSCRIPTIONS else settings.max_openai_request_kib
     is_verb = {"name": ":method", "string_match": {"exact": verb}}
     route = {
         "cluster": CLUSTER,
@@ -49,7 +51,7 @@ def _routes(settings: GatewaySettings, path: str, verb: str) -> list[dict[str, A
         {
             "match": {"path": path, "headers": [is_verb]},
             "route": route,
-            "typed_per_filter_config": body_limited_to(settings.max_openai_request_kib * 1024),
+            "typed_per_filter_config": body_limited_to(max_kib * 1024),
         },
         {
             "match": {"path": path},

@@ -61,8 +61,15 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         router = Router(preparation, accounts, cache, shadows)
         streams = Streams(preparation, accounts, cache, shadows)
         transcriptions = Transcriptions(preparation, accounts, cache, shadows)
-        max_body_bytes = settings.max_body_kib * 1024
-        surface = OpenAiSurface(router, streams, fleet, aspects_for(settings), max_body_bytes=max_body_bytes)
+        surface = OpenAiSurface(
+            router,
+            streams,
+            transcriptions,
+            fleet,
+            aspects_for(settings),
+            max_body_bytes=settings.max_body_kib * 1024,
+            max_audio_bytes=settings.max_audio_mib * 2**20,
+        )
         openai_address = settings.address_of("openai")
         address = await stack.enter_async_context(listening(surface.answer, openai_address, settings.tls))
         log.info("listening for OpenAI-compatible calls", extra={"openai_address": address})

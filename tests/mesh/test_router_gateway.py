@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 
 import httpx
@@ -11,14 +12,16 @@ from loupe.router.v1.router_pb2 import ListModelsRequest
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceStub
 from tests.contract.gateway_servers import gateway_to
 from tests.contract.test_router_server import HI, events, write_providers
-from tests.fake_models import BEGUN, HELLO, fake_models, in_two, raw, refusal, silence, whole
+from tests.contract.test_router_transcriptions import HEARD, PATH, SAID, sound
+from tests.fake_models import BEGUN, HELLO, fake_models, http, in_two, raw, refusal, silence, whole
+from tests.recordings import wav
 from tests.running import channel_with_key, running
 
 
 async def test_every_path_of_the_router_works_through_the_gateway(home):
     router, openai = f"unix:{home}/run/router.sock", f"unix:{home}/run/openai.sock"
     async with fake_models(whole()) as fake:
-        write_providers(home, fake)
+        write_providers(home, fake, HEARD)
         async with (
             running("router", home, listen=router) as server,
             gateway_to(home, router, openai_address=openai) as gateway,
@@ -57,6 +60,16 @@ async def test_every_path_of_the_router_works_through_the_gateway(home):
             fake.says(in_two(BEGUN))
             broken = await client.post("/v1/chat/completions", json=HI | {"stream": True})
             assert json.loads(events(broken.text)[-1])["error"]["type"] == "incomplete"
+
+            fake.says(raw(http(200, json.dumps(SAID).encode())))
+            recording = wav(0.5) + bytes(10_000_000)
+            heard = await client.post("/v1" + PATH, data={"model": "w"}, files=sound(recording))
+            assert heard.json()["text"] == "the river rose"
+            typed = {"model": "w", "audio": {"content": base64.b64encode(wav(0.5)).decode()}}
+            rest = await client.post("/v1/router:transcribe", json=typed)
+            assert (rest.json()["segments"][0]["end"], rest.json()["usage"]["audio_s"]) == ("2.250s", 2.5)
+            large = await client.post("/v1" + PATH, data={"model": "w"}, files=sound(bytes(27_000_000)))
+            assert large.status_code == 413
 
             fake.says(refusal(429, "no", "retry-after: 7"))
             busy = await client.post("/v1/chat/completions", json=HI)

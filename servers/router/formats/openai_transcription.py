@@ -58,7 +58,8 @@ def transcription_form(request: TranscribeRequest, model: ModelSection, detail: 
     if request.language:
         # Without region or script, which no server of the format knows.
         fields.append(("language", request.language.partition("-")[0].lower()))
-    container = container_of(request.audio.content)
+    content = request.audio.content  # each look at it copies it
+    container = container_of(content)
     head = "".join(
         f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields
     )
@@ -67,7 +68,7 @@ def transcription_form(request: TranscribeRequest, model: ModelSection, detail: 
         f"content-type: {container.media_type}\r\n\r\n"
     )
     end = f"\r\n--{boundary}--\r\n"
-    pieces = (head.encode(), request.audio.content, end.encode())
+    pieces = (head.encode(), content, end.encode())
     return Form(f"multipart/form-data; boundary={boundary}".encode(), pieces)
 
 

@@ -79,9 +79,12 @@ class Exchange:
             raise TooLarge(f"the body has over {max_bytes} bytes")
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
-    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a whole answer of JSON."""
-        head = _head(status, headers) + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+    def answer(
+        self, status: int, headers: Mapping[str, str], body: bytes, media_type: str = "application/json"
+    ) -> None:
+        """Send a whole answer."""
+        kind = b"content-type: %b\r\ncontent-length: %d\r\n" % (media_type.encode("latin-1"), len(body))
+        head = _head(status, headers) + kind
         self._peer.write(head + self._end_of_head() + (b"" if self.method == "HEAD" else body))
         self.has_begun = self.is_answered = True
 

@@ -56,7 +56,7 @@ def completion_body(made: Completion, asked_for: str) -> bytes:
                 {"index": 0, "message": message, "logprobs": None, "finish_reason": _WORDS.get(made.finish_reason)}
             ],
             "usage": _usage(made.usage),
-            "loupe": _own(made.decision, made.usage),
+            "loupe": own_part(made.decision, made.usage),
         }
     )
 
@@ -78,7 +78,7 @@ def embedding_body(made: EmbedResponse, asked_for: str, *, as_base64: bool) -> b
             "data": data,
             "model": asked_for,
             "usage": {"prompt_tokens": count, "total_tokens": count},
-            "loupe": _own(made.decision, made.usage),
+            "loupe": own_part(made.decision, made.usage),
         }
     )
 
@@ -127,9 +127,9 @@ class ChunkWriter:
                 "param": None,
                 "code": kind.lower(),
             }
-            return _data({"error": error, "loupe": _own(end.decision, end.usage)})
+            return _data({"error": error, "loupe": own_part(end.decision, end.usage)})
         events = self._event(
-            {"choices": [_choice({}, _WORDS.get(end.finish_reason))], "loupe": _own(end.decision, end.usage)}
+            {"choices": [_choice({}, _WORDS.get(end.finish_reason))], "loupe": own_part(end.decision, end.usage)}
         )
         if self._with_usage:
             events += self._event({"choices": [], "usage": _usage(end.usage)})
@@ -165,7 +165,8 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _own(decision: RouteDecision, usage: Usage) -> dict[str, Any]:
+def own_part(decision: RouteDecision, usage: Usage) -> dict[str, Any]:
+    """Return what goes along under "loupe"."""
     return {"decision": decision_object(decision), "cost_usd": usage.cost_usd, "is_estimated": usage.is_estimated}
 
 

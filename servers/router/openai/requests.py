@@ -24,6 +24,7 @@ from loupe.router.v1.router_pb2 import (
     ToolCall,
     ToolChoice,
     ToolChoiceMode,
+    TranscribeRequest,
 )
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit.errors import InvalidField
@@ -76,7 +77,7 @@ def read_chat(body: dict[str, Any]) -> CompleteRequest:
         request.tools.append(_tool(tool, f"tools[{index}]"))
     if body.get("tool_choice") is not None:
         request.tool_choice.CopyFrom(_tool_choice(body["tool_choice"]))
-    _read_own(body, request)
+    read_own(body, request)
     check(request)
     return request
 
@@ -94,7 +95,7 @@ def read_embedding(body: dict[str, Any]) -> tuple[EmbedRequest, bool]:
     encoding = body.get("encoding_format") or "float"
     if encoding not in ("float", "base64"):
         raise InvalidField("encoding_format", "is neither float nor base64")
-    _read_own(body, request)
+    read_own(body, request)
     check(request)
     return request, encoding == "base64"
 
@@ -220,7 +221,7 @@ def _tool_choice(data: Any) -> ToolChoice:
     return ToolChoice(mode=ToolChoiceMode.TOOL_CHOICE_MODE_NAMED, name=_text(function, "name", "tool_choice"))
 
 
-def _read_own(body: dict[str, Any], request: CompleteRequest | EmbedRequest) -> None:
+def read_own(body: dict[str, Any], request: CompleteRequest | EmbedRequest | TranscribeRequest) -> None:
     """Read what OpenAI's format has no word for: {"loupe": {"job_id": "...", "failover": false, ...}}."""
     own = _dict(body.get("loupe") or {}, "loupe")
     for name, value in own.items():
