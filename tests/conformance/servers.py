@@ -24,6 +24,8 @@ ENGINES = ROOT / "tests" / "engines"
 BUILD = ROOT / ".build"
 VLLM = os.environ.get("LOUPE_TEST_VLLM", str(BUILD / "vllm" / "bin" / "vllm"))
 """The command of an installed vLLM."""
+VLLM_LISTENER = os.environ.get("LOUPE_TEST_LISTENER", str(BUILD / "engines" / "models" / "whisper"))
+"""Of the model that writes down speech."""
 VLLM_MODEL = os.environ.get("LOUPE_TEST_MODEL", str(BUILD / "engines" / "models" / "qwen2.5-vl"))
 """Folder or name of the model it serves; one that takes pictures."""
 _START_S = 600.0  # a real model's weights take minutes
@@ -69,6 +71,10 @@ class ModelServer:
     async def aborted_count(self) -> int:
         """Return how many callers left before their answer was over, as the server itself counts."""
         return self._count(await self._metrics(), self.aborted)
+
+    async def count(self, pattern: str) -> int:
+        """Return the sum of the counts in /metrics that a pattern finds."""
+        return self._count(await self._metrics(), pattern)
 
     async def sees_an_abort(self, before: int) -> None:
         """Wait until the server has counted a caller who left."""
@@ -163,6 +169,7 @@ def triton_server(home: Path) -> ModelServer:
     triton = packages / "pytriton" / "tritonserver"
     shutil.copytree(ENGINES / "triton_repository", home / "repository")
     shutil.copy(ENGINES / "word_model.py", home / "repository" / "chat" / "1")
+    shutil.copy(ENGINES / "word_listener.py", home / "repository" / "hear" / "1")
     shutil.copytree(triton / "backends", home / "backends")
     for file in (triton / "python_backend_stubs" / "3.11").iterdir():
         shutil.copy(file, home / "backends" / "python")
@@ -194,6 +201,19 @@ def vllm_server(home: Path, model: str, long_tokens: int) -> ModelServer:
     health_url, metrics_url = f"{base}/health", f"{base}/metrics"
     env = _vllm_environment(model)
     return VllmServer(command, port, health_url, metrics_url, home / "vllm.log", env=env, long_tokens=long_tokens)
+
+
+def vllm_listening_server(home: Path) -> ModelServer:
+    """A real vLLM over Whisper; it takes no longer context than Whisper's 448 tokens."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    command = (
+        *(VLLM, "serve", VLLM_LISTENER, "--host", "127.0.0.1", "--port", str(port), "--served-model-name", "hear"),
+        *("--max-model-len", "448", "--enforce-eager", "--dtype", "bfloat16"),
+    )
+    env = _vllm_environment(VLLM_LISTENER)
+    health_url, metrics_url = f"{base}/health", f"{base}/metrics"
+    return VllmServer(command, port, health_url, metrics_url, home / "vllm-hear.log", env=env, long_tokens=800)
 
 
 def vllm_grpc_server(home: Path, model: str) -> ModelServer:

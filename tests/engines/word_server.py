@@ -1,4 +1,4 @@
-"""The word model behind OpenAI's format, a process that can be killed: `python -m tests.engines.word_server PORT`."""
+"""The word model and the word listener behind OpenAI's format: `python -m tests.engines.word_server PORT`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.engines import word_model
+from tests.engines import word_listener, word_model
 
 PACE_S = 0.01
 aborted = 0
+listened = deserted = 0
+"""Recordings, and those whose caller left."""
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
@@ -41,6 +43,31 @@ async def _whole(_request: web.Request, answer: word_model.Answer) -> web.Respon
         "finish_reason": answer.finish_reason,
     }
     return web.json_response({"choices": [choice], "usage": _usage(answer, len(pieces))})
+
+
+async def transcribe(request: web.Request) -> web.StreamResponse:
+    """Answer /v1/audio/transcriptions."""
+    form = await request.post()
+    upload = form["file"]
+    assert isinstance(upload, web.FileField)
+    try:
+        heard = word_listener.heard(upload.file.read())
+    except word_listener.Refused as refusal:
+        return web.json_response({"error": {"message": str(refusal), "type": "BadRequestError"}}, status=400)
+    global listened, deserted
+    listened += 1
+    try:
+        for _ in heard.words:
+            await asyncio.sleep(PACE_S)
+    except asyncio.CancelledError:
+        deserted += 1
+        raise
+    body: dict[str, Any] = {"text": " ".join(word["word"] for word in heard.words)}
+    if form["response_format"] == "verbose_json":
+        body |= {"language": form.get("language", "en"), "duration": heard.duration_s, "segments": heard.segments}
+        if "word" in form.getall("timestamp_granularities[]"):
+            body["words"] = heard.words
+    return web.json_response(body)
 
 
 async def _streamed(request: web.Request, answer: word_model.Answer) -> web.StreamResponse:
@@ -72,7 +99,7 @@ def _usage(answer: word_model.Answer, written: int) -> dict[str, int]:
 
 async def metrics(_request: web.Request) -> web.Response:
     """Answer /metrics as Prometheus reads it."""
-    return web.Response(text=f"aborted_total {aborted}\n")
+    return web.Response(text=f"aborted_total {aborted}\nlistened_total {listened}\ndeserted_total {deserted}\n")
 
 
 async def health(_request: web.Request) -> web.Response:
@@ -83,7 +110,14 @@ async def health(_request: web.Request) -> web.Response:
 def main(port: int) -> None:
     """Serve until killed."""
     app = web.Application(client_max_size=16 << 20)
-    app.add_routes([web.post("/v1/chat/completions", chat), web.get("/metrics", metrics), web.get("/health", health)])
+    app.add_routes(
+        [
+            web.post("/v1/chat/completions", chat),
+            web.post("/v1/audio/transcriptions", transcribe),
+            web.get("/metrics", metrics),
+            web.get("/health", health),
+        ]
+    )
     web.run_app(app, host="127.0.0.1", port=port, print=None, handler_cancellation=True, access_log=None)
 
 
