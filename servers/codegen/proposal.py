@@ -54,11 +54,13 @@ def shown(figures: Sequence[Figure], analysis: Analysis) -> dict[str, Any]:
 
 
 def failure_in_words(request: pb.RepairCodeRequest) -> dict[str, Any]:
-    """Return why the program was denied or failed, as data."""
+    """Return why the program was denied, failed or was of no use, as data."""
     if request.WhichOneof("failure") == "verdict":
         blocking = [finding for finding in request.verdict.findings if finding.is_blocking]
         denied = [{"line": one.line, "rule": one.rule, "message": one.message} for one in blocking[:_MOST_FINDINGS]]
         return {"denied": denied}
+    if request.run.problem:
+        return {"useless": request.run.problem, "stderr": request.run.stderr_tail[-_TAIL:]}
     error = request.run.result.error
     told = {"error": error.type, "message": error.message[:_TAIL], "line": error.line}
     return {"failed": told, "stderr": request.run.stderr_tail[-_TAIL:]}

@@ -64,7 +64,7 @@ def _fails_in_drawing(request: pb.RepairCodeRequest) -> bool:
 
 
 def _given_up(request: pb.RepairCodeRequest, library: Library, drawing: Drawing) -> str:
-    error = request.run.result.error.type or "the review denied it"
+    error = request.run.result.error.type or request.run.problem or "the review denied it"
     return assemble(request.figures, _alone(request.analysis), library, drawing, f"its computation failed ({error})")
 
 

@@ -22,6 +22,9 @@ from servers.orchestrator.run_output import keep, take_answer
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+_MOST_PROBLEM = 2000
+"""Characters, of the contract."""
+
 
 class Coding:
     """Code from its first line to what its run left."""
@@ -52,7 +55,9 @@ class Coding:
         if not verdict.is_approved or run is None:
             request.verdict.CopyFrom(verdict)
         else:
-            request.run.CopyFrom(RunFailure(result=run.result, stderr_tail=run.stderr_tail))
+            request.run.CopyFrom(
+                RunFailure(result=run.result, stderr_tail=run.stderr_tail, problem=run.problem[:_MOST_PROBLEM])
+            )
         response = await self._peers.codegen.RepairCode(request)
         await self._record.observe(view, _written(response.program, response.engine))
 

@@ -90,6 +90,8 @@ def code_given_up(view: JobView) -> Incident:
         kind = IncidentKind.INCIDENT_KIND_CODE_DENIED
         return _incident(kind, reason, "the critic denied the code", told, (REVIEW, INSPECT), view)
     assert run is not None  # code is given up after a denial or a run, and it was no denial
+    if run.problem:
+        return bad_output(run.problem, view)
     if run.result.outcome == Outcome.OUTCOME_LIMIT_EXCEEDED:
         limit = LimitKind.Name(run.result.exceeded).removeprefix("LIMIT_KIND_").replace("_", " ").lower()
         kind, summary = IncidentKind.INCIDENT_KIND_SANDBOX_LIMIT, f"the code met the sandbox's limit of {limit}"

@@ -60,6 +60,11 @@ def next_node(view: JobView) -> Node:
             return "run_code"
         case "approval":
             return "give_up"
-        case "run" if last.run.problem:
+        # What a model wrote it may write better once it is told why; rules write the same again.
+        case "run" if last.run.problem and not _is_by_model(view):
             return "give_up"
     return "decide"
+
+
+def _is_by_model(view: JobView) -> bool:
+    return view.code is not None and bool(view.code.engine.model)

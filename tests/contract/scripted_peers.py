@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +103,10 @@ class Script:
             "data.csv": b",Sales\nJan,3\nFeb,4\n",
         }
     )
+    leaves: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    """What runs of these programs leave in place of `artifacts`."""
+    writers: list[Engine] = field(default_factory=list)
+    """What wrote the first programs; the scripted engine wrote the others."""
     hang: asyncio.Event | None = None
     """Set: the sandbox never answers."""
     before: Callable[[str], Awaitable[None]] | None = None
@@ -183,13 +187,16 @@ class Codegen(codegen_service_pb2_grpc.CodegenServiceServicer):
         await self.script.asked("GenerateCode")
         if self.script.codegen_error is not None:
             await _fail(context, self.script.codegen_error)
-        return codegen_pb2.GenerateCodeResponse(program=_program("print(1)\n"), engine=ENGINE)
+        return codegen_pb2.GenerateCodeResponse(program=_program("print(1)\n"), engine=self._writer(0))
 
     async def RepairCode(self, request: codegen_pb2.RepairCodeRequest, context: Any) -> codegen_pb2.RepairCodeResponse:
         await self.script.asked("RepairCode")
         self.script.repairs.append(request)
         source = f"print({1 + request.repair_number})\n"
-        return codegen_pb2.RepairCodeResponse(program=_program(source), engine=ENGINE)
+        return codegen_pb2.RepairCodeResponse(program=_program(source), engine=self._writer(request.repair_number))
+
+    def _writer(self, number: int) -> Engine:
+        return self.script.writers[number] if number < len(self.script.writers) else ENGINE
 
 
 class Critic(critic_service_pb2_grpc.CriticServiceServicer):
@@ -246,7 +253,8 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
             yield sandbox_pb2.RunCodeResponse(output=error)
             yield sandbox_pb2.RunCodeResponse(result=self.script.outcomes[index])
             return
-        for name, data in self.script.artifacts.items():
+        left = self.script.leaves.get(received[0].spec.source, self.script.artifacts)
+        for name, data in left.items():
             yield sandbox_pb2.RunCodeResponse(artifact=sandbox_pb2.ArtifactChunk(name=name, data=data))
         done = sandbox_pb2.RunResult(outcome=sandbox_pb2.OUTCOME_COMPLETED, runner="scripted", runtime_digest="d")
         yield sandbox_pb2.RunCodeResponse(result=done)

@@ -288,6 +288,21 @@ async def test_a_repair_sees_the_program_and_its_failure_and_must_change_it(engi
     assert "unchanged" in engines.told[1][-1]["content"]
 
 
+async def test_a_repair_tells_why_the_answer_was_of_no_use_and_a_second_one_is_by_rule(engines):
+    repaired = PROGRAM.replace("No.", "Not at all.")
+    engines.says(f"```python\n{repaired}```")
+    useless = codegen_pb2.RunFailure(problem="answer.json can't be traced: the text has the number 8")
+    request = codegen_pb2.RepairCodeRequest(
+        figures=[FIGURE], analysis=total(), source=PROGRAM, run=useless, repair_number=1
+    )
+    assert (await engines.stubs["codegen"].RepairCode(request)).program.source == repaired
+    assert '"useless":"answer.json can\'t be traced: the text has the number 8"' in engines.told[0][1]["content"]
+    request.repair_number = 2
+    reply = await engines.stubs["codegen"].RepairCode(request)
+    assert (reply.engine.name, reply.engine.model) == ("builtin", "")
+    assert "def content_of(" in reply.program.source
+
+
 # --- critic: a model's review only adds ----------------------------------------------------------------------------
 
 

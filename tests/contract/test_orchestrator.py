@@ -21,6 +21,7 @@ from loupe.reasoning.v1 import reasoning_pb2
 from loupe.sandbox.v1 import sandbox_pb2
 from loupe.type.v1.access_pb2 import Role
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
+from loupe.type.v1.engine_pb2 import Engine
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit import wire_json
 from servers.kit.errors import DamagedMedia, UpstreamUnavailable
@@ -182,6 +183,44 @@ async def test_an_answer_that_cannot_be_traced_is_an_incident_with_the_output_ke
     assert steps[-1].incident.kind == KINDS.INCIDENT_KIND_BAD_OUTPUT
     assert told in steps[-1].incident.diagnosis
     assert {named.name for named in steps[-2].observation.run.artifacts} == {"answer.json", "chart.png", "data.csv"}
+
+
+UNTRACED = Script().artifacts | {"answer.json": wire_json.to_line(answer("The total is 8.")).encode()}
+BY_MODEL = Engine(name="routed", model="gpu/m", prompt="program@1")
+
+
+@pytest.mark.parametrize(
+    ("left", "told"), [(UNTRACED, "can't be traced"), ({"data.csv": b",a\n"}, "did not write answer.json, chart.png")]
+)
+async def test_a_model_is_told_why_its_output_is_of_no_use_and_may_write_anew(given, left, told):
+    it = given(leaves={"print(1)\n": left}, writers=[BY_MODEL, BY_MODEL])
+    steps = await it.run()
+    assert steps[-1].job_state == orchestrator_pb2.JOB_STATE_SUCCEEDED
+    assert steps[-1].answer.answer == answer()
+    [repair] = it.script.repairs
+    assert told in repair.run.problem
+    assert repair.run.result.outcome == sandbox_pb2.OUTCOME_COMPLETED
+    # The new program goes the whole way of all code.
+    assert kinds(steps).count("review_code") == 2
+    assert [spec.source for spec in it.script.runs] == ["print(1)\n", "print(2)\n"]
+
+
+async def test_a_model_s_useless_output_is_repaired_as_often_as_any_failure(given):
+    it = given(artifacts=UNTRACED, writers=[BY_MODEL] * 3)
+    steps = await it.run()
+    assert len(it.script.runs) == 3
+    assert steps[-1].incident.kind == KINDS.INCIDENT_KIND_BAD_OUTPUT
+    assert "8" in steps[-1].incident.diagnosis
+    it = given(outcomes=[FAILED], leaves={"print(2)\n": UNTRACED, "print(3)\n": UNTRACED}, writers=[BY_MODEL] * 3)
+    assert (await it.run())[-1].incident.kind == KINDS.INCIDENT_KIND_BAD_OUTPUT
+    assert len(it.script.runs) == 3
+
+
+async def test_rules_that_stood_in_for_a_model_are_not_asked_again_for_the_same(given):
+    it = given(artifacts=UNTRACED, writers=[BY_MODEL, Engine(name="builtin", degraded_reason="gpu/m failed")])
+    steps = await it.run()
+    assert len(it.script.runs) == 2
+    assert steps[-1].incident.kind == KINDS.INCIDENT_KIND_BAD_OUTPUT
 
 
 async def test_missing_files_are_an_incident(given):
