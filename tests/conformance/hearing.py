@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,23 @@ LONG_S = 50.0
 """Of a recording that takes long enough to be disturbed."""
 
 
+def ear_at(channel: grpc.aio.Channel, model: str) -> Callable[..., Awaitable[TranscribeResponse]]:
+    """Return what asks a model of the router for what is said in a recording; it raises LoupeError."""
+    router: RouterServiceAsyncStub = RouterServiceStub(channel)
+
+    async def hears(content: bytes, **more: Any) -> TranscribeResponse:
+        audio = Audio(content=content)
+        call = router.Transcribe(TranscribeRequest(model=model, audio=audio, switches=Switches(retry=False), **more))
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
+
+    return hears
+
+
 @dataclass
 class Ear:
     """A model that writes down speech."""
@@ -40,29 +57,18 @@ class Ear:
     server: ModelServer
     proxy: FaultProxy
     router: RouterServiceAsyncStub
-
-    async def hears(self, content: bytes, **more: Any) -> TranscribeResponse:
-        """Return what is said. Raises LoupeError."""
-        audio = Audio(content=content)
-        request = TranscribeRequest(model="hear", audio=audio, switches=Switches(retry=False), **more)
-        call = self.router.Transcribe(request)
-        try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
-        finally:
-            call.cancel()
+    hears: Callable[..., Awaitable[TranscribeResponse]]
 
     async def used(self, call_id: str) -> UsageRow:
         """Return what the ledger holds of a call."""
         (row,) = (await self.router.GetUsage(GetUsageRequest(call_id=call_id))).rows
         return row
 
-    async def begins(self, content: bytes) -> asyncio.Task[TranscribeResponse]:
+    async def begins(self, content: bytes) -> asyncio.Future[TranscribeResponse]:
         """Ask, and return once the server itself says that it listens."""
         pattern = _LISTENING if self.name == "vllm" else _LISTENED
         before = await self.server.count(pattern)
-        waiting = asyncio.create_task(self.hears(content))
+        waiting = asyncio.ensure_future(self.hears(content))
         async with asyncio.timeout(10):
             while await self.server.count(pattern) <= before:  # noqa: ASYNC110 - another process counts
                 await asyncio.sleep(0.01)
@@ -92,7 +98,7 @@ async def listening(name: str, home: Path) -> AsyncIterator[Ear]:
         router = await stack.enter_async_context(running("router", home))
         channel = open_channel(router.address, "router", ServiceTokens("speech", KeyFolder(home / "keys")))
         stack.push_async_callback(channel.close)
-        yield Ear(name, server, proxy, RouterServiceStub(channel))
+        yield Ear(name, server, proxy, RouterServiceStub(channel), ear_at(channel, "hear"))
 
 
 SHORT = wav(2.5)

@@ -1,4 +1,4 @@
-"""Every fault of a wire × whole answers and streams: a real router, and a real server behind a proxy that breaks it."""
+"""Every fault of a wire × answers, transcriptions and streams: a real router, and a real server behind a proxy that breaks it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from loupe.router.v1.router_pb2 import Completion, EndState, FailureClass, StreamCompleteResponse
+from loupe.router.v1.router_pb2 import (
+    Completion,
+    EndState,
+    FailureClass,
+    StreamCompleteResponse,
+    TranscribeResponse,
+)
 from servers.kit.channels import ServiceTokens, open_channel
 from servers.kit.errors import LoupeError, Overloaded, UpstreamUnavailable
 from servers.kit.keys import KeyFolder
 from servers.kit.models.routed import RoutedModel
 from tests.conformance.asking import heard, question
 from tests.conformance.fault_proxy import Fault, fault_proxy
+from tests.conformance.hearing import SHORT, ear_at
 from tests.conformance.rigs import act
 from tests.conformance.servers import word_server
 from tests.running import running
@@ -67,7 +74,8 @@ AFTER = {
     Fault("error", "event"): {"SERVER"},
     Fault("429", "event"): {"RATE"},
 }
-CASES = [("whole", fault) for fault in WHOLE] + [("stream", fault) for fault in (*BEFORE, *AFTER)]
+STREAMED = (*BEFORE, *AFTER)
+CASES = [(kind, fault) for kind in ("whole", "recording") for fault in WHOLE] + [("stream", one) for one in STREAMED]
 _PROVIDER = """
 [[providers]]
 name = "p{number}"
@@ -78,6 +86,9 @@ stall_timeout_s = 0.5
 breaker_failures = 1000
 [[providers.models]]
 name = "m{number}"
+[[providers.models]]
+name = "h{number}"
+transcription = true
 """
 
 
@@ -85,8 +96,9 @@ name = "m{number}"
 class Outcome:
     """What came of a question whose answer broke, and of the next one."""
 
-    broken: Completion | list[StreamCompleteResponse] | LoupeError
+    broken: Completion | TranscribeResponse | list[StreamCompleteResponse] | LoupeError
     then: Completion
+    then_heard: TranscribeResponse
     then_streamed: list[StreamCompleteResponse]
 
 
@@ -106,7 +118,7 @@ async def outcomes():
         channel = open_channel(router.address, "router", ServiceTokens("reasoning", KeyFolder(home / "keys")))
         stack.push_async_callback(channel.close)
         asked = [
-            _outcome(RoutedModel(channel, f"m{number}"), proxy, kind, fault)
+            _outcome(RoutedModel(channel, f"m{number}"), ear_at(channel, f"h{number}"), proxy, kind, fault)
             for number, (proxy, (kind, fault)) in enumerate(zip(proxies, CASES, strict=True))
         ]
         made = await asyncio.gather(*asked)
@@ -114,33 +126,39 @@ async def outcomes():
     return dict(zip(CASES, made, strict=True))
 
 
-async def _outcome(model, proxy, kind, fault):
+async def _outcome(model, ear, proxy, kind, fault):
+    asks = {
+        "whole": lambda: model.complete(question()),
+        "recording": lambda: ear(SHORT),
+        "stream": lambda: heard(model, question()),
+    }
     proxy.arm(fault)
     try:
-        broken = await (model.complete(question()) if kind == "whole" else heard(model, question()))
+        broken = await asks[kind]()
     except LoupeError as error:
         broken = error
     proxy.arm(None)
-    return Outcome(broken, await _in_time(model.complete), await _in_time(lambda asked: heard(model, asked)))
+    return Outcome(broken, *[await _in_time(ask) for ask in asks.values()])
 
 
 async def _in_time(ask):
     """Return an answer, asked for again when the router says so: a busy provider is left alone for a second."""
     for _ in range(3):
         try:
-            return await ask(question())
+            return await ask()
         except UpstreamUnavailable as error:
             await asyncio.sleep(error.retry_after_s or 0.0)
-    return await ask(question())
+    return await ask()
 
 
 def of(fault):
     return f"{fault.action} at {fault.where}"
 
 
+@pytest.mark.parametrize("kind", ["whole", "recording"])
 @pytest.mark.parametrize("fault", WHOLE, ids=of)
-async def test_a_broken_whole_answer_is_an_error(outcomes, fault):
-    assert type(outcomes["whole", fault].broken) is WHOLE[fault]
+async def test_a_broken_whole_answer_is_an_error(outcomes, fault, kind):
+    assert type(outcomes[kind, fault].broken) is WHOLE[fault]
 
 
 @pytest.mark.parametrize("fault", BEFORE, ids=of)
@@ -161,6 +179,8 @@ async def test_what_follows_a_broken_answer_is_whole_and_holds_nothing_of_it(out
     outcome = outcomes[case]
     expected = "May all than all April far and months"
     assert outcome.then.text == expected
+    assert outcome.then_heard.text == "the river rose in march"
+    assert outcome.then_heard.usage.audio_s == 2.5
     *pieces, last = outcome.then_streamed
     assert "".join(piece.delta.text for piece in pieces) == expected
     assert last.end.state == EndState.END_STATE_COMPLETE
