@@ -275,7 +275,7 @@ class Configuration(_Section):
     """Refuse every provider that is not on this machine or network."""
 
     quality_file: Path | None = None
-    """JSON: {"PROVIDER/MODEL": {"bar": 0.97, ...}}, fidelity in 0..1 for each kind of figure."""
+    """JSON: fidelity in 0..1 of each model for each kind of figure, as `servers.router.quality` shows it."""
 
     defaults: DefaultsSection = DefaultsSection()
     providers: tuple[ProviderSection, ...] = ()

@@ -6,9 +6,6 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import orjson
 
 from loupe.router.v1.router_pb2 import RoutePolicy
 from servers.kit.errors import NotFound, NotReady
@@ -25,6 +22,7 @@ from servers.router.places import Places
 from servers.router.prices import Prices
 from servers.router.providers.base import Provider
 from servers.router.providers.opening import opened
+from servers.router.quality import Quality, read_quality
 from servers.router.retry_budget import RetryBudget
 from servers.router.tokens import TokenCounter, counter_for
 
@@ -102,7 +100,7 @@ class Fleet:
     """All that calls can be routed to."""
 
     def __init__(
-        self, routes: Iterable[Route], models: Iterable[RunningModel], quality: Mapping[str, Mapping[str, float]]
+        self, routes: Iterable[Route], models: Iterable[RunningModel], quality: Quality
     ) -> None:
         self.routes = tuple(routes)
         self.models = tuple(models)
@@ -155,7 +153,8 @@ async def open_fleet(configuration: Configuration, stack: AsyncExitStack) -> Fle
         for model in section.models:
             models[section.name, model.name] = RunningModel(running, model, counter_for(model))
     routes = [_route(route, models) for route in configuration.routes]
-    return Fleet(routes, models.values(), _read_quality(configuration.quality_file))
+    revisions = {model.name: model.section.revision for model in models.values()}
+    return Fleet(routes, models.values(), read_quality(configuration.quality_file, revisions))
 
 
 def _route(section: RouteSection, models: Mapping[tuple[str, str], RunningModel]) -> Route:
@@ -172,21 +171,3 @@ def _route(section: RouteSection, models: Mapping[tuple[str, str], RunningModel]
         models[shadow.provider, shadow.model] if shadow else None,
         shadow.share if shadow else 0.0,
     )
-
-
-def _read_quality(path: Path | None) -> dict[str, dict[str, float]]:
-    if path is None:
-        return {}
-    try:
-        table = orjson.loads(path.expanduser().read_bytes())
-        return {
-            str(model): {str(kind): _fidelity(value) for kind, value in kinds.items()} for model, kinds in table.items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise NotReady(f"quality_file: {path} is no table of fidelities: {error}") from error
-
-
-def _fidelity(value: object) -> float:
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"{value!r} is no fidelity in 0..1")
-    return float(value)
