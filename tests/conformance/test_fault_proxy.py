@@ -1,4 +1,4 @@
-"""Every fault of a wire × answers, transcriptions and streams: a real router, and a real server behind a proxy that breaks it."""
+"""Every fault of a wire × answers, transcriptions and streams: a real router, a real server, a proxy that breaks it."""
 
 from __future__ import annotations
 
