@@ -99,9 +99,7 @@ class Route:
 class Fleet:
     """All that calls can be routed to."""
 
-    def __init__(
-        self, routes: Iterable[Route], models: Iterable[RunningModel], quality: Quality
-    ) -> None:
+    def __init__(self, routes: Iterable[Route], models: Iterable[RunningModel], quality: Quality) -> None:
         self.routes = tuple(routes)
         self.models = tuple(models)
         self._quality = quality

@@ -1,4 +1,4 @@
-"""The table of measured quality: how well each model reads each kind of figure. `python -m tests.bench.quality` makes it.
+"""The table of measured quality: how well a model reads a kind of figure. `python -m tests.bench.quality` makes it.
 
     {"models": {"gpu/qwen-vl": {"revision": "r7", "kinds": {"bar": {"fidelity": 0.97, "count": 8}, ...}}, ...}, ...}
 
