@@ -36,6 +36,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
             settings.limits,
             max_pixels=settings.model_max_pixels,
             falls_back=settings.fallback == "builtin",
+            reads_first=settings.model_by_kind,
         )
     try:
         await engine.start()

@@ -34,5 +34,8 @@ class Settings(ModelSettings):
     model_max_pixels: int = Field(default=1_003_520, ge=1, le=16_000_000)
     """Of the image that a model is shown; larger ones are made smaller. 1280 image tokens of Qwen2.5-VL (its model card's example)."""  # noqa: E501 - one line of .env.example
 
+    model_by_kind: bool = False
+    """Tell the router the kind of figure that was read, for routes by measured quality or by kind; the model is then asked after the reading, not beside it."""  # noqa: E501 - one line of .env.example
+
     max_output_tokens: int = Field(default=4096, ge=1)
     """Longest answer of the model: about 250 values."""

@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from loupe.type.v1.engine_pb2 import Engine, EngineStatus
 from loupe.type.v1.figure_pb2 import Figure
 from loupe.vision.v1.vision_pb2 import AnalyzeImageResponse
-from servers.kit.models.asking import Answered, Limits, question
+from servers.kit.models.asking import Answered, Limits
 from servers.kit.models.base import ChatModel
-from servers.kit.models.prompts import read_prompt
 from servers.kit.models.stand_in import StandIn
-from servers.kit.models.structured import fill_in
 from servers.vision.crosscheck import cross_check
 from servers.vision.engines.builtin import BuiltinEngine
-from servers.vision.opinion import form
+from servers.vision.looking import kind_of, look
 from servers.vision.revision import REVISION
 
-_PROMPT = read_prompt("servers.vision", "read")
 _BUILTIN = Engine(name="builtin", revision=REVISION)
 
 
@@ -26,12 +23,25 @@ class ModelVisionEngine:
     """A `VisionEngine` whose figures are measured as ever, and doubted where a model sees otherwise."""
 
     def __init__(
-        self, by_rule: BuiltinEngine, model: ChatModel, limits: Limits, *, max_pixels: int, falls_back: bool
+        self,
+        by_rule: BuiltinEngine,
+        model: ChatModel,
+        limits: Limits,
+        *,
+        max_pixels: int,
+        falls_back: bool,
+        reads_first: bool = False,
     ) -> None:
+        """Take the model.
+
+        Args:
+          reads_first: tell the model's router what kind of figure was read, and so ask only after the reading.
+        """
         self._by_rule = by_rule
         self._model = model
         self._limits = limits
         self._max_pixels = max_pixels
+        self._reads_first = reads_first
         self._stand_in = StandIn("vision", model, _BUILTIN if falls_back else None)
 
     async def start(self) -> None:
@@ -40,12 +50,13 @@ class ModelVisionEngine:
         await self._stand_in.start()
 
     async def analyze(self, image: bytes) -> AnalyzeImageResponse:
-        """Return what the image shows; both look at it at the same time."""
+        """Return what the image shows; both look at it at once, where the model need not know what was read."""
         picture = await self._by_rule.shrink(image, self._max_pixels)
         try:
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(self._by_rule.analyze(image))
-                looking = group.create_task(self._stand_in.answer(lambda: self._look(picture), _nothing))
+                kind = kind_of((await reading).figures) if self._reads_first else ""
+                looking = group.create_task(self._stand_in.answer(lambda: self._look(picture, kind), _nothing))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
         answer, seen = reading.result(), looking.result()
@@ -71,9 +82,8 @@ class ModelVisionEngine:
         await self._by_rule.close()
         await self._stand_in.close()
 
-    async def _look(self, picture: bytes) -> Answered[AnalyzeImageResponse] | Engine:
-        request = question(_PROMPT, "Read the image.", self._limits, images=(picture,))
-        return await fill_in(self._model, _PROMPT, request, form(), self._limits)
+    async def _look(self, picture: bytes, kind: str) -> Answered[AnalyzeImageResponse] | Engine:
+        return await look(self._model, picture, self._limits, figure_kind=kind)
 
 
 async def _nothing(engine: Engine) -> Answered[AnalyzeImageResponse] | Engine:
