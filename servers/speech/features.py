@@ -28,6 +28,10 @@ _FULL_SCALE = 32768.0
 # Nothing quieter counts against another: the last bit of 16 would be a sound.
 _LEAST_POWER = WINDOW * (0.5 / _FULL_SCALE) ** 2
 
+# Of a frame, about -84 dBFS; and the frames of such that tell what the noise is.
+_SOUNDING_POWER = WINDOW * WINDOW / 8 * (2 / _FULL_SCALE) ** 2
+_LEAST_SOUNDING = 50
+
 Values = npt.NDArray[np.float32]
 
 
@@ -95,7 +99,10 @@ def _spectra(whole: Samples, first: int, last: int) -> Values:
 
 
 def _noise(power: Values) -> Values:
-    """Return the power of each bin that is there nearly all the time."""
+    """Return the power of each bin that is there nearly all the time that anything is."""
+    # Digital silence before a recording, or where a telephone sends nothing, is not the noise that goes with the voice.
+    sounding = power[power.sum(1) > _SOUNDING_POWER]
+    power = sounding if len(sounding) >= _LEAST_SOUNDING else power
     sums = np.cumsum(np.pad(power, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
     width = min(_SMOOTH, len(power))
     smooth = (sums[width:] - sums[:-width]) / width

@@ -8,7 +8,7 @@ from typing import TypeVar
 from loupe.type.v1.engine_pb2 import Engine, EngineState, EngineStatus
 from servers.kit.conditions import Condition
 from servers.kit.errors import LoupeError, NotReady
-from servers.kit.models.base import ChatModel
+from servers.kit.models.base import Model
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class StandIn:
     While it stands in the log says so once, each answer names the reason, and the status is DEGRADED.
     """
 
-    def __init__(self, server: str, model: ChatModel, instead: Engine | None) -> None:
+    def __init__(self, server: str, model: Model, instead: Engine | None) -> None:
         self._model = model
         self._instead = instead
         self._condition = Condition(f"{server}: model {model.identity.model} can't answer")

@@ -14,6 +14,8 @@ from servers.kit.models import transformers_fit as fit
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""How everything of a folder is read: nothing is fetched, no program of it runs."""
 _WITH_IMAGES = ("qwen2_5_vl",)
 
 
@@ -80,39 +82,50 @@ def load(folder: Path, place: Place, *, max_image_pixels: int) -> Loaded:
     Raises:
       NotReady: it can't be loaded, lacks weights, or has no chat template.
     """
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, **local)
+        config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
         sees = config.model_type in _WITH_IMAGES
         kind = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
-        model, told = kind.from_pretrained(
-            folder,
-            dtype=getattr(torch, place.dtype),
-            use_safetensors=True,
-            output_loading_info=True,
-            **local,
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
+        model = weights(kind, folder, place)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **LOCAL)
         images = None
         if sees:
             # By its class: the automatic one wants torchvision, which would be for this alone.
             images = transformers.Qwen2VLImageProcessorPil.from_pretrained(folder, max_pixels=max_image_pixels)
-        model = model.to(place.device).eval()
+    except NotReady:
+        raise
     except Exception as error:  # the libraries raise nothing narrower
         raise NotReady(f"the model in {folder} can't be loaded: {type(error).__name__}: {error}") from error
+    if not tokenizer.chat_template:
+        raise NotReady(f"the tokenizer in {folder} has no chat template: it is no model for conversations")
+    text = config.get_text_config()
+    context = int(getattr(text, "max_position_embeddings", 0))
+    return Loaded(model, tokenizer, images, place.device, place.dtype, context, size_bytes(model))
+
+
+def weights(kind: Any, folder: Path, place: Place) -> Any:
+    """Return the model of a folder where it is to be, whole.
+
+    Args:
+      kind: a class of transformers with `from_pretrained`.
+    Raises:
+      NotReady: it lacks weights. Further what the libraries raise.
+    """
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    model, told = kind.from_pretrained(
+        folder, dtype=getattr(torch, place.dtype), use_safetensors=True, output_loading_info=True, **LOCAL
+    )
     lacking = sorted({*told["missing_keys"], *(str(key) for key in told["mismatched_keys"])})
     if lacking:
         # transformers would fill them with random numbers and say so in a log.
         raise NotReady(f"the weights in {folder} lack {len(lacking)} tensors that the model has, as {lacking[0]}")
-    if not tokenizer.chat_template:
-        raise NotReady(f"the tokenizer in {folder} has no chat template: it is no model for conversations")
-    text = config.get_text_config()
-    size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
-    return Loaded(
-        model, tokenizer, images, place.device, place.dtype, int(getattr(text, "max_position_embeddings", 0)), size
-    )
+    return model.to(place.device).eval()
+
+
+def size_bytes(model: Any) -> int:
+    """Return the memory of a model's weights."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
 
 
 def _device(wished: Device) -> str:

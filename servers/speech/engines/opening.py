@@ -6,16 +6,35 @@ from servers.kit.mesh import Mesh
 from servers.speech.config import Settings
 from servers.speech.engines.base import SpeechEngine
 from servers.speech.engines.builtin import BuiltinEngine
+from servers.speech.engines.listening import SpeechModel
+from servers.speech.engines.model import ModelSpeechEngine
+from servers.speech.engines.routed import RoutedSpeech
 from servers.speech.pool import WorkerSpec
 
 
 def open_engine(settings: Settings, mesh: Mesh) -> SpeechEngine:
     """Return the engine, not started yet."""
     spec = WorkerSpec(settings.max_recording_mib * 2**20, settings.max_recording_s, settings.worker_memory_mib)
-    return BuiltinEngine(
+    by_rule = BuiltinEngine(
         spec,
         workers=settings.workers,
         max_waiting=settings.max_waiting,
         max_step_s=settings.max_step_s,
         worker_idle_s=settings.worker_idle_s,
     )
+    model = _open_model(settings, mesh)
+    if model is None:
+        return by_rule
+    return ModelSpeechEngine(
+        by_rule,
+        model,
+        time_s=settings.model_timeout_s,
+        max_at_work=settings.workers + settings.max_waiting,
+        falls_back=settings.fallback == "builtin",
+    )
+
+
+def _open_model(settings: Settings, mesh: Mesh) -> SpeechModel | None:
+    if settings.engine == "routed":
+        return RoutedSpeech(mesh.channel("router"), settings.model)
+    return None
