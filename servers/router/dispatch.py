@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from loupe.router.v1.router_pb2 import BreakerState
 from servers.kit import identity
 from servers.kit.errors import LoupeError
 from servers.router import failures
@@ -24,6 +25,9 @@ MAX_ASKS = 6
 """Of one call, failover and retries together."""
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_WAIT_S = 5.0
+# Before a provider is asked again that nobody listens for: a process that is changed for another is back by then, one
+# that starts takes longer than a caller waits, who may have another answer at hand.
+_LONGEST_UNREACHABLE_BACKOFF_S = 0.2
 # A provider that is busy and doesn't say until when.
 _COOL_S = 1.0
 
@@ -127,7 +131,12 @@ def _next_retry(asks: list[Ask], backoff_s: float) -> tuple[Target, float] | Non
     for ask in latest.values():
         if ask.failure is None or ask.failure.kind not in failures.REPEATABLE:
             continue
-        wait_s = max(ask.target.model.at.breaker.wait_s, backoff_s * random.uniform(0.5, 1.5))
+        if ask.failure.kind == failures.UNREACHABLE and backoff_s > _LONGEST_UNREACHABLE_BACKOFF_S:
+            continue
+        breaker = ask.target.model.at.breaker
+        if breaker.state == BreakerState.BREAKER_STATE_OPEN:
+            continue  # whoever comes after is told at once to come again; so is the call that opened it
+        wait_s = max(breaker.wait_s, backoff_s * random.uniform(0.5, 1.5))
         if best is None or wait_s < best[0]:
             best = (wait_s, ask.target)
     if best is None or best[0] > _LONGEST_WAIT_S:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from servers.router.failures import MALFORMED, UNREACHABLE, ProviderFailure
+from servers.router.failures import MALFORMED, TIMEOUT, UNREACHABLE, ProviderFailure
 from servers.router.http1.connection import MAX_HEAD_BYTES
 from servers.router.http1.connections import Connections
 
@@ -148,6 +148,14 @@ async def test_nobody_at_the_address_is_unreachable():
     with pytest.raises(ProviderFailure) as caught:
         await asked(connections)
     assert caught.value.kind == UNREACHABLE
+
+
+async def test_an_address_that_says_nothing_is_a_timeout_which_is_not_repeated(monkeypatch):
+    connections = Connections("http://127.0.0.1:9/v1", connect_timeout_s=0.01, local_only=True)
+    monkeypatch.setattr(connections, "_connect", asyncio.Event().wait)
+    with pytest.raises(ProviderFailure, match=r"no connection within 0\.01 s") as caught:
+        await asked(connections)
+    assert caught.value.kind == TIMEOUT
 
 
 async def test_a_slow_taker_holds_the_provider_up():

@@ -91,6 +91,20 @@ async def test_a_short_retry_after_is_waited_for(home):
         assert asyncio.get_running_loop().time() - began >= 0.2
 
 
+async def test_who_is_not_there_is_asked_again_twice_and_an_open_breaker_is_not_waited_for(home, monkeypatch):
+    monkeypatch.setattr("servers.router.dispatch.random.uniform", lambda *_: 0.0)  # backoffs take no time
+    async with fake_models(raw(b"")) as gone, routing(home, provider("a", gone.base_url)) as it:
+        for asked in (3, 5, 5):  # five failures in a row open the breaker
+            with pytest.raises(UpstreamUnavailable) as caught:
+                await it.complete()
+            assert len(gone.asked) == asked
+        assert caught.value.retry_after_s == pytest.approx(5, abs=1)
+    async with fake_models(refusal(503)) as broken, routing(home, provider("a", broken.base_url)) as it:
+        with pytest.raises(UpstreamUnavailable):
+            await it.complete()
+        assert len(broken.asked) == 5  # whoever is there is given more time
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("3", 3.0), ("0.5", 0.5), ("-4", 0.0), ("99999", 3600.0), ("nan", None), ("soon", None), ("", None)],

@@ -55,7 +55,8 @@ class Connections:
         except TimeoutError as error:
             if until <= connect_until:
                 raise
-            raise ProviderFailure(failures.UNREACHABLE, "no connection") from error
+            # Not as where nobody listens: to ask again would take as long again.
+            raise ProviderFailure(failures.TIMEOUT, f"no connection within {self._connect_timeout_s:g} s") from error
         except OSError as error:  # of which a refused certificate is one
             raise ProviderFailure(failures.UNREACHABLE, "no connection") from error
 
