@@ -217,17 +217,22 @@ def replay(job_id: str, live: bool, as_json: bool) -> ExitCode:
 
 @jobs.command()
 @_JOB
+@click.option(
+    "--of", multiple=True, metavar="NODE", help="The way of chart:3, cell:2.2 or number:1 back to the pixels."
+)
+@click.option("--all", "is_whole", is_flag=True, help="Every cell and mark, however many.")
 @as_json_lines
-def explain(job_id: str, as_json: bool) -> ExitCode:
-    """Show what each number of a job's answer rests on: pixels, values, lines of code, who read, judged and allowed.
+def explain(job_id: str, of: tuple[str, ...], is_whole: bool, as_json: bool) -> ExitCode:
+    """Show what each number of a job's answer, data and chart comes from: pixels, values, lines of code, who allowed.
 
     \b
     Example:
       loupe jobs explain job_01h9zc0v6k2m8q4r7t3w5x9y1a
+      loupe jobs explain job_01h9zc0v6k2m8q4r7t3w5x9y1a --of chart:3
     """
-    from cli import accounts as command
+    from cli import explaining as command
 
-    return command.explain(settings(), job_id, as_json=as_json)
+    return command.explain(settings(), job_id, of, is_whole=is_whole, as_json=as_json)
 
 
 @jobs.command()

@@ -14,6 +14,7 @@ from loupe.orchestrator.v1.orchestrator_pb2 import Job, Step
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit import wire_json
 from servers.kit.files_client import FilesClient
+from servers.orchestrator.explain.graph import Graph
 from servers.orchestrator.job_view import JobView
 
 # The oldest date that a zip can hold: equal jobs give equal bytes.
@@ -21,9 +22,13 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp", "image/bmp": "bmp"}
 
 
-async def export(files: FilesClient, job: Job, view: JobView, steps: Sequence[Step]) -> FileRef:
+async def export(
+    files: FilesClient, job: Job, view: JobView, steps: Sequence[Step], explanation: Graph | None
+) -> FileRef:
     """Store the zip of a job that has ended and return it.
 
+    Args:
+      explanation: of its answer, where it has one.
     A job without a bundle gives what there is: its code, what the code's last run left, and the incident in job.json.
     """
     left = {named.name: named.file for named in job.bundle.files}
@@ -36,6 +41,9 @@ async def export(files: FilesClient, job: Job, view: JobView, steps: Sequence[St
     contents = {name: await files.read(ref) for name, ref in refs.items()}
     contents["job.json"] = json.dumps(wire_json.to_object(job), indent=1, ensure_ascii=False).encode() + b"\n"
     contents["steps.jsonl"] = "".join(f"{wire_json.to_line(step)}\n" for step in steps).encode()
+    if explanation is not None:
+        told = json.dumps(wire_json.to_object(explanation.whole()), indent=1, ensure_ascii=False)
+        contents["explanation.json"] = told.encode() + b"\n"
     if view.code is not None and "analysis.py" not in contents:
         contents["analysis.py"] = view.code.source.encode()
     if "analysis.ipynb" in contents:

@@ -16,7 +16,8 @@ from servers.orchestrator import webhooks
 from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.compare import compare
 from servers.orchestrator.control import Control
-from servers.orchestrator.explain import Explanation
+from servers.orchestrator.explain.explanation import explain
+from servers.orchestrator.explain.graph import Graph
 from servers.orchestrator.export import export
 from servers.orchestrator.journal import TERMINAL, Journal
 from servers.orchestrator.peers import Peers
@@ -136,8 +137,8 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         job = await self._journal.get(caller().subject, request.job_id)
         if not job.HasField("answer"):
             raise WrongState("the job has no answer")
-        steps = await self._log(request.job_id)
-        return Explanation(await self._backlog.view(job), job.answer, steps).build()
+        graph = await self._explained(job, await self._log(request.job_id))
+        return graph.page(request)
 
     async def ExportJob(self, request: control_pb2.ExportJobRequest, context: Any) -> control_pb2.ExportJobResponse:
         """Pack all of a job into one file."""
@@ -145,7 +146,8 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         if job.state not in TERMINAL:
             raise WrongState("the job has not ended")
         view, steps = await self._backlog.view(job), await self._log(request.job_id)
-        return control_pb2.ExportJobResponse(file=await export(self._peers.files, job, view, steps))
+        graph = await self._explained(job, steps) if job.HasField("answer") else None
+        return control_pb2.ExportJobResponse(file=await export(self._peers.files, job, view, steps, graph))
 
     async def EraseOwner(
         self, request: control_pb2.EraseOwnerRequest, context: Any
@@ -165,6 +167,14 @@ class OrchestratorServicer(OrchestratorServiceServicer):
     async def _log(self, job_id: str) -> list[pb.Step]:
         job = await self._journal.get(caller().subject, job_id)
         return await self._journal.steps(job_id, 0, limit=job.last_sequence or 1)
+
+    async def _explained(self, job: pb.Job, steps: list[pb.Step]) -> Graph:
+        """Return why an answer is what it is."""
+        data = next((named.file for named in job.bundle.files if named.name == "data.csv"), None)
+        data_csv = (await self._peers.files.read(data)).decode() if data else None
+        view = await self._backlog.view(job)
+        # Thousands of marks take longer than an event loop should wait.
+        return await asyncio.to_thread(explain, view, job.answer, steps, data_csv)
 
     async def _create(self, request_id: str, spec: pb.JobSpec) -> pb.Job:
         if spec.webhook_url:

@@ -385,18 +385,30 @@ async def test_an_explanation_leads_from_the_picture_to_the_answer_without_a_loo
     nodes = (await it.jobs.ExplainJob(control_pb2.ExplainJobRequest(job_id=job.job_id))).nodes
     told = {node.node_id: node for node in nodes}
     assert list(told) == [
-        *("engine:vision", "picture:1", "f1.s0.p0.y", "f1.s0.p1.y", "engine:codegen", "verdict", "code:1", "run"),
-        *("number:total of Sales", "engine:reasoning", "answer"),
+        *(
+            "engine:vision",
+            "picture:1",
+            "f1",
+            "engine:reasoning",
+            "engine:codegen",
+            "program",
+            "verdict",
+            "code:1",
+            "run",
+        ),
+        *("f1.s0.p0.y", "f1.s0.p1.y", "number:1", "cell:2.2", "cell:3.2", "chart:1", "answer"),
     ]
-    assert list(told["number:total of Sales"].from_node_ids) == ["f1.s0.p0.y", "f1.s0.p1.y", "code:1"]
-    assert list(told["f1.s0.p0.y"].from_node_ids) == ["picture:1", "engine:vision"]
+    assert list(told["number:1"].from_node_ids) == ["f1.s0.p0.y", "f1.s0.p1.y", "code:1", "run"]
+    assert list(told["cell:2.2"].from_node_ids) == ["f1.s0.p0.y", "run"]
+    assert list(told["f1.s0.p0.y"].from_node_ids) == ["f1", "picture:1"]
     assert told["code:1"].text == "print(1)"
+    assert "told nothing" in told["chart:1"].unexplained  # these servers draw no chart
     seen: set[str] = set()
     for node in nodes:
         assert seen.issuperset(node.from_node_ids), node
         seen.add(node.node_id)
     led_to = {source for node in nodes for source in node.from_node_ids}
-    assert seen - led_to == {"answer"}
+    assert seen - led_to == {"answer", "chart:1", "cell:2.2", "cell:3.2"}
 
 
 async def test_a_refused_answer_is_explained_without_a_loose_end(given):
@@ -410,8 +422,33 @@ async def test_a_refused_answer_is_explained_without_a_loose_end(given):
     job = await _finished(it)
     nodes = (await it.jobs.ExplainJob(control_pb2.ExplainJobRequest(job_id=job.job_id))).nodes
     led_to = {source for node in nodes for source in node.from_node_ids}
-    assert {node.node_id for node in nodes} - led_to == {"answer"}
+    assert {node.node_id for node in nodes} - led_to == {"answer", "chart:1", "cell:2.2"}
     assert "engine:vision" in led_to
+
+
+async def test_an_explanation_comes_in_pages_and_of_what_is_asked_for(given):
+    it = given()
+    job = await _finished(it)
+    whole = await it.jobs.ExplainJob(control_pb2.ExplainJobRequest(job_id=job.job_id))
+    assert (whole.totals.node_count, whole.next_page_token) == (len(whole.nodes), "")
+    paged, token = [], ""
+    while True:
+        request = control_pb2.ExplainJobRequest(job_id=job.job_id, page_size=5, page_token=token)
+        page = await it.jobs.ExplainJob(request)
+        assert page.totals == whole.totals
+        paged += page.nodes
+        token = page.next_page_token
+        if not token:
+            break
+        assert len(page.nodes) == 5
+    assert paged == list(whole.nodes)
+    one = await it.jobs.ExplainJob(control_pb2.ExplainJobRequest(job_id=job.job_id, of_node_ids=["f1.s0.p1.y"]))
+    assert [node.node_id for node in one.nodes] == ["engine:vision", "picture:1", "f1", "f1.s0.p1.y"]
+    with pytest.raises(grpc.aio.AioRpcError, match="the explanation has no node chart:99"):
+        await it.jobs.ExplainJob(control_pb2.ExplainJobRequest(job_id=job.job_id, of_node_ids=["chart:99"]))
+    for token in ("0", "-1", "7x", "1000000"):
+        with pytest.raises(grpc.aio.AioRpcError, match="is not one that this explanation gave"):
+            await it.jobs.ExplainJob(control_pb2.ExplainJobRequest(job_id=job.job_id, page_token=token))
 
 
 async def test_an_export_holds_the_bundle_the_log_and_an_executed_notebook(given):
@@ -421,6 +458,8 @@ async def test_an_export_holds_the_bundle_the_log_and_an_executed_notebook(given
     archive = zipfile.ZipFile(io.BytesIO(await it.files.read(file)))
     names = set(archive.namelist())
     assert {"analysis.py", "answer.json", "chart.json", "manifest.json", "job.json", "steps.jsonl"} <= names
+    explanation = json.loads(archive.read("explanation.json"))
+    assert [node["node_id"] for node in explanation["nodes"]][-1] == "answer"
     assert "inputs/1.png" in names
     steps = [json.loads(line) for line in archive.read("steps.jsonl").splitlines()]
     assert [step["sequence"] for step in steps] == list(range(1, 16))

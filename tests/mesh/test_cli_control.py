@@ -119,7 +119,25 @@ def test_an_explanation_as_json_names_every_source(shell: Shell, answered: str) 
     known = {node["node_id"] for node in nodes}
     assert {source for node in nodes for source in node["from_node_ids"]} < known
     kinds = {node["kind"].removeprefix("EXPLANATION_KIND_") for node in nodes}
-    assert kinds == {"PICTURE", "VALUE", "CODE_LINE", "NUMBER", "VERDICT", "ENGINE", "RUN", "ANSWER"}
+    assert kinds == {
+        *("PICTURE", "FIGURE", "VALUE", "CELL", "CODE_LINE", "NUMBER", "MARK", "PROGRAM", "VERDICT", "ENGINE", "RUN"),
+        "ANSWER",
+    }
+
+
+def test_a_mark_of_the_chart_leads_back_to_the_pixels(shell: Shell, answered: str) -> None:
+    overview = shell.loupe("jobs", "explain", answered).stdout
+    assert "5 of 5 marks and 5 of 5 cells show a number that is known." in overview
+    assert "!" not in overview
+    trail = [line.strip() for line in shell.loupe("jobs", "explain", answered, "--of", "chart:2").stdout.splitlines()]
+    assert re.fullmatch(r"chart:2: bar at “Feb”: 388, at .* of chart.png \(by number, category\)", trail[0])
+    assert re.fullmatch(r"cell:3\.2: data.csv, record 3, “Feb” of .*: 388 \(by number, category, series\)", trail[1])
+    assert re.fullmatch(r"f1\.s0\.p1\.y: .* at \d+,\d+ to \d+,\d+ \(\d+%\)", trail[2])
+    assert trail[3].startswith("f1: a bar chart")
+    assert trail[4].startswith("picture:1: picture 1, SHA-256 ")
+    assert any("axes.bar(" in line for line in trail)
+    none = shell.loupe("jobs", "explain", answered, "--of", "chart:99")
+    assert (none.returncode, none.stderr) == (1, "loupe: of_node_ids: the explanation has no node chart:99\n")
 
 
 def _number(text: str) -> float:

@@ -1,0 +1,1 @@
+"""Why an answer, its data and its chart are what they are."""
