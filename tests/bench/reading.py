@@ -17,12 +17,16 @@ SEEDS = range(9000, 9004)
 _PROCESSES = 2
 
 
-async def reading() -> list[Row]:
-    """Read four specimens of every kind, two at a time; about four minutes on two cores."""
-    jobs = [(kind, seed) for kind in KINDS for seed in SEEDS]
+async def read_all(kinds: Sequence[str] = KINDS, seeds: Sequence[int] = SEEDS) -> list[Result]:
+    """Read specimens of these kinds, two at a time; four of every kind take four minutes on two cores."""
+    jobs = [(kind, seed) for kind in kinds for seed in seeds]
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
-        results = await asyncio.gather(*(loop.run_in_executor(pool, _result, *job) for job in jobs))
+        return await asyncio.gather(*(loop.run_in_executor(pool, _result, *job) for job in jobs))
+
+
+def rows(results: Sequence[Result]) -> list[Row]:
+    """Return what the readings come to, kind by kind of picture."""
     return [*(_row(kind, [r for r in results if r.specimen.kind == kind]) for kind in KINDS), *_overall(results)]
 
 
