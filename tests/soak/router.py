@@ -51,8 +51,8 @@ _PROVIDER = """
 name = "{name}"
 kind = "openai"
 base_url = "http://127.0.0.1:{port}/v1"
-first_token_timeout_s = 2.0
-stall_timeout_s = 0.5
+first_token_timeout_s = {first_token_s}
+stall_timeout_s = {stall_s}
 [[providers.models]]
 name = "{name}"
 json_schema = true
@@ -90,8 +90,10 @@ async def soak(home: Path, *, for_s: float, seed: int) -> Soaked:
         await server.start()
         sound = await stack.enter_async_context(fault_proxy("127.0.0.1", server.port))
         broken = await stack.enter_async_context(fault_proxy("127.0.0.1", server.port))
+        # A sound provider is never late, however busy the machine: its timeouts are not what is tried here.
         (home / "router.toml").write_text(
-            _PROVIDER.format(name="sound", port=sound.port) + _PROVIDER.format(name="broken", port=broken.port)
+            _PROVIDER.format(name="sound", port=sound.port, first_token_s=60.0, stall_s=60.0)
+            + _PROVIDER.format(name="broken", port=broken.port, first_token_s=2.0, stall_s=0.5)
         )
         router = await stack.enter_async_context(running("router", home))
         channel = open_channel(router.address, "router", ServiceTokens("reasoning", KeyFolder(home / "keys")))
