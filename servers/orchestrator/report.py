@@ -82,6 +82,7 @@ def source_of(value: Value) -> str:
         Origin.ORIGIN_PRINTED: f"printed “{value.printed}”",
         Origin.ORIGIN_INTERPOLATED: f"measured {value.number:g}",
         Origin.ORIGIN_MODEL: f"a model's word for {value.number:g}",
+        Origin.ORIGIN_CORRECTED: f"given by a person: {value.printed or f'{value.number:g}'}",
     }.get(value.origin, f"guessed {value.number:g}")
     where = f" at {box.x_min:.0f},{box.y_min:.0f} to {box.x_max:.0f},{box.y_max:.0f}" if value.HasField("box") else ""
     return f"{value.value_id}: {how}{where} ({value.confidence:.0%})"

@@ -127,7 +127,7 @@ def test_an_explanation_as_json_names_every_source(shell: Shell, answered: str) 
 
 def test_a_mark_of_the_chart_leads_back_to_the_pixels(shell: Shell, answered: str) -> None:
     overview = shell.loupe("jobs", "explain", answered).stdout
-    assert "5 of 5 marks and 5 of 5 cells show a number that is known." in overview
+    assert "8 of 8 marks and 8 of 8 cells show a number that is known." in overview
     assert "!" not in overview
     trail = [line.strip() for line in shell.loupe("jobs", "explain", answered, "--of", "chart:2").stdout.splitlines()]
     assert re.fullmatch(r"chart:2: bar at “Feb”: 388, at .* of chart.png \(by number, category\)", trail[0])

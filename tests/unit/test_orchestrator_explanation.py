@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Drawing
 from loupe.orchestrator.v1.control_pb2 import ExplainJobRequest, ExplanationTie
 from loupe.reasoning.v1 import reasoning_pb2 as reasoning
 from loupe.sandbox.v1.figure_data_pb2 import FigureData
-from loupe.type.v1.figure_pb2 import Fidelity, FidelityReason, Value
+from loupe.type.v1.figure_pb2 import Fidelity, FidelityReason, Origin, Value
 from servers.kit import wire_json
 from servers.orchestrator.explain.cells import number_of
 from servers.orchestrator.explain.graph import Graph
@@ -203,6 +203,14 @@ def test_a_value_in_doubt_says_so():
         Fidelity.FIDELITY_PASS,
     )
     assert nodes["f1.s0.p1.y"].text.endswith("; in doubt: few ticks")
+
+
+def test_a_value_that_a_person_gave_says_so():
+    figure = chart(SALES)
+    given = figure.chart.series[0].points[1].y
+    given.origin, given.printed = Origin.ORIGIN_CORRECTED, "20"
+    nodes = by_id(explained([figure], WIDE))
+    assert nodes["f1.s0.p1.y"].text == "f1.s0.p1.y: given by a person: 20 (90%)"
 
 
 def test_an_edited_program_says_who_edited_it():
