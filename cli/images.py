@@ -13,11 +13,11 @@ MAX_QUESTION_CHARACTERS = 4000
 """As loupe.orchestrator.v1.JobSpec limits it."""
 
 
-def readable(paths: Iterable[Path]) -> tuple[list[Path], list[ExitCode]]:
+def readable(paths: Iterable[Path], kind: str = "an image") -> tuple[list[Path], list[ExitCode]]:
     """Return the files that can be read, and a code for each that can't, which is told on stderr."""
     good, codes = [], []
     for path in paths:
-        if problem := _problem(path):
+        if problem := _problem(path, kind):
             click.echo(f"loupe: {shown(path)}: {problem}", err=True)
             codes.append(ExitCode.USAGE)
         else:
@@ -70,11 +70,11 @@ class OutputNames:
         return candidate
 
 
-def _problem(path: Path) -> str:
+def _problem(path: Path, kind: str) -> str:
     """Return why a path can't be read as a file, empty where it can."""
     try:
         if path.is_dir():
-            return "is a folder, not an image"
+            return f"is a folder, not {kind}"
         if path.exists() and not path.is_file():
             return "is not a regular file"
         with path.open("rb"):

@@ -183,6 +183,40 @@ def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
 
 
 @loupe.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option(
+    "-l",
+    "--language",
+    default="",
+    metavar="TAG",
+    help="Language that is spoken, such as en or pt-BR. Default: told by the engine.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "srt", "vtt"]),
+    help="Lines with the time in front, or subtitles.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, when all is written down.")
+def transcribe(recording: Path, language: str, form: str, as_json: bool) -> ExitCode:
+    """Write down what is said in a RECORDING, or in the sound track of a clip.
+
+    Each segment is printed when it is recognised. Starts the mesh where none is running. Exit code: 0 there are words,
+    1 it failed, 2 wrong usage, 3 nobody speaks.
+
+    \b
+    Example:
+      loupe transcribe interview.mp3 --format srt > interview.srt
+    """
+    from cli import transcribe as command
+
+    return command.transcribe(settings(), recording, language, form, as_json=as_json)
+
+
+@loupe.command()
 @click.argument("figures", metavar="FIGURES.json", type=click.Path(path_type=Path))
 @click.option("--tick", "ticks", multiple=True, metavar="f1.y.2=40", help="The number of an axis's tick, from 0.")
 @click.option("--series", multiple=True, metavar="f1.s1=NAME", help="The name of a series, from 0.")

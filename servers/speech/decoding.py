@@ -164,7 +164,9 @@ class _Track:
             if self._resampler is not None:
                 yield from self._taken(self._resampler.resample(None))
             self._shape = shape
-            self._resampler = AudioResampler("s16p", "stereo", SAMPLE_RATE_HZ)
+            # One channel stays one: made two, each would be 3 dB down.
+            layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
+            self._resampler = AudioResampler("s16p", layout, SAMPLE_RATE_HZ)
             self.rate_hz = self.rate_hz or frame.sample_rate
             self.channels = self.channels or frame.layout.nb_channels
         frame.pts = None  # the resampler would fill gaps by its own rules
@@ -173,7 +175,8 @@ class _Track:
     def _taken(self, frames: list[AudioFrame]) -> Iterator[Samples]:
         for frame in frames:
             self._count(frame.samples)
-            yield frame.to_ndarray().astype(np.int16, copy=False)
+            channels = frame.to_ndarray().astype(np.int16, copy=False)
+            yield np.broadcast_to(channels, (2, channels.shape[1]))
 
     def _count(self, samples: int) -> None:
         self._samples += samples

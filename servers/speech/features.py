@@ -28,6 +28,8 @@ _FULL_SCALE = 32768.0
 # Nothing quieter counts against another: the last bit of 16 would be a sound.
 _LEAST_POWER = WINDOW * (0.5 / _FULL_SCALE) ** 2
 
+# What the window makes of one tone.
+_LINE_BINS = 5
 # Of a frame, about -84 dBFS; and the frames of such that tell what the noise is.
 _SOUNDING_POWER = WINDOW * WINDOW / 8 * (2 / _FULL_SCALE) ** 2
 _LEAST_SOUNDING = 50
@@ -54,8 +56,8 @@ class Frames:
     bands_db: Values
     """[n, bands], its coarse spectrum less the mean: what formants change and a held note doesn't."""
 
-    flatness: Values
-    """[n], spectral flatness from 100 to 4000 Hz: 1 for noise, towards 0 for tones."""
+    purity: Values
+    """[n], of the power from 100 to 4000 Hz, the share of the strongest line: a voice has many, a whistle one."""
 
 
 def measure(samples: Samples) -> Frames:
@@ -79,14 +81,15 @@ def _block(whole: Samples, start: int, end: int, count: int) -> tuple[Values, ..
     mean = np.square(windows.astype(np.float32) / _FULL_SCALE).mean(1)
     bands = 10 * np.log10(power @ _FILTERS.T + _LEAST_POWER)
     heard = power[:, low:high] + _LEAST_POWER
-    flatness = np.exp(np.log(heard).mean(1)) / heard.mean(1)
+    lines = np.lib.stride_tricks.sliding_window_view(heard, _LINE_BINS, axis=1).sum(2)
+    purity = lines.max(1) / heard.sum(1)
     return (
         (10 * np.log10(mean + 1e-12)).astype(np.float32),
         (10 * np.log10(ratio + 1e-4)).astype(np.float32),
         voicing,
         pitch,
         (bands - bands.mean(1, keepdims=True)).astype(np.float32),
-        flatness.astype(np.float32),
+        purity.astype(np.float32),
     )
 
 

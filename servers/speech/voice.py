@@ -30,6 +30,8 @@ _CHANGE_FRAMES = 5
 # Share of frames whose pitch is that of the frame before: speech 0.1 to 0.32, notes of instruments 0.9.
 _MOST_STEADY = 0.6
 _SAME_PITCH = 0.004
+# Median share of the strongest line while voiced: speech 0.4 to 0.67, whistles, beeps and sirens 0.97 and more.
+_MOST_PURE = 0.9
 # Sounds without pitch (s, t, f) at the ends of words.
 _BEFORE_S, _AFTER_S = 0.2, 0.25
 _PAUSE_S = 0.5
@@ -102,6 +104,8 @@ def _is_voice(frames: Frames, active: Flags, voiced: Flags, part: tuple[int, int
     inside = slice(*part)
     sung = voiced[inside]
     if sung.sum() < max(_LEAST_VOICED_S * FRAMES_PER_S, _LEAST_VOICED_SHARE * active[inside].sum()):
+        return False
+    if float(np.median(frames.purity[inside][sung])) > _MOST_PURE:
         return False
     pitch = np.log(frames.pitch_hz[inside])
     neighbours = sung[1:] & sung[:-1]

@@ -25,7 +25,7 @@ from servers.speech.recognizer import Recognizer
 from servers.speech.sound import Samples
 from servers.speech.transcript import no_audio
 from servers.speech.voice import Heard, listen
-from servers.speech.wording import segment_of
+from servers.speech.wording import segments_of, together
 
 Answers = Iterator[tuple[int, bytes]]
 
@@ -87,11 +87,13 @@ class _Work:
     def _segments(self, samples: Samples, spans: Sequence[tuple[int, int]], at: int) -> Answers:
         if spans and self._recognizer is None:
             self._recognizer = Recognizer()
-        for start, end in spans:
+        for group in together(spans):
             assert self._recognizer is not None
-            segment = segment_of(self._recognizer.words(samples[start:end]), at + start)
-            # Also without a word: the server sees that the work goes on.
-            yield PART, segment.SerializeToString(deterministic=True) if segment is not None else b""
+            words = self._recognizer.words(samples[group[0][0] : group[-1][1]])
+            # An empty part too: the server sees that the work goes on.
+            segments = [one.SerializeToString(deterministic=True) for one in segments_of(words, group, at)]
+            for payload in segments or [b""]:
+                yield PART, payload
 
 
 def _piece(samples: Samples, group: Sequence[tuple[int, int]]) -> Piece:

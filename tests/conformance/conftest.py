@@ -16,7 +16,7 @@ collect_ignore = []
 if not SERVED:
     collect_ignore.append("test_served.py")
 if not IN_PROCESS:
-    collect_ignore.append("test_in_process.py")
+    collect_ignore += ["test_in_process.py", "test_whisper.py"]
 if "openai" not in ENGINES:
     collect_ignore.append("test_fault_proxy.py")
 if "triton" not in ENGINES:

@@ -67,9 +67,11 @@ def said(*segments: tuple[str, float, float], language: str = "english", words: 
 def heard(asked: Asked) -> wave.Wave_read:
     """The recording that the model server was sent."""
     head = f"content-type: {asked.headers['content-type']}\r\n\r\n".encode()
-    parts = BytesParser().parsebytes(head + asked.body).get_payload()
-    (content,) = [part.get_payload(decode=True) for part in parts if b"RIFF" in (part.get_payload(decode=True) or b"")]
-    return wave.open(BytesIO(content))
+    message = BytesParser().parsebytes(head + asked.body)
+    contents = [bytes(part.get_payload(decode=True) or b"") for part in message.walk() if not part.is_multipart()]
+    (content,) = [content for content in contents if content.startswith(b"RIFF")]
+    return wave.open(BytesIO(content), "rb")
+
 
 
 async def test_a_piece_goes_to_the_model_as_sound_and_comes_back_with_times_of_the_recording(world):
