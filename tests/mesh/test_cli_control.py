@@ -130,8 +130,8 @@ def test_a_mark_of_the_chart_leads_back_to_the_pixels(shell: Shell, answered: st
     assert "8 of 8 marks and 8 of 8 cells show a number that is known." in overview
     assert "!" not in overview
     trail = [line.strip() for line in shell.loupe("jobs", "explain", answered, "--of", "chart:2").stdout.splitlines()]
-    assert re.fullmatch(r"chart:2: bar at “Feb”: 388, at .* of chart.png \(by number, category\)", trail[0])
-    assert re.fullmatch(r"cell:3\.2: data.csv, record 3, “Feb” of .*: 388 \(by number, category, series\)", trail[1])
+    assert re.fullmatch(r"chart:2: bar at “Feb”: 388[.]\d+, at .* of chart.png \(by number, category\)", trail[0])
+    assert re.fullmatch(r"cell:3\.2: .*, “Feb” of .*: 388[.]\d+ \(by number, category, series\)", trail[1])
     assert re.fullmatch(r"f1\.s0\.p1\.y: .* at \d+,\d+ to \d+,\d+ \(\d+%\)", trail[2])
     assert trail[3].startswith("f1: a bar chart")
     assert trail[4].startswith("picture:1: picture 1, SHA-256 ")

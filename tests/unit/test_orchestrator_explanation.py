@@ -68,7 +68,9 @@ def test_a_named_series_is_a_tie_and_another_name_is_none():
     graph = explained([chart(SALES)], WIDE, told(it))
     assert shown(graph) == {"chart:1": "cell:2.3", "chart:2": "cell:3.3", "chart:3": "code:4", "chart:4": "code:4"}
     assert ties(graph, "chart:2") == ["NUMBER", "CATEGORY", "SERIES"]
-    assert "20 is no number of data.csv" in by_id(graph)["chart:3"].unexplained  # it is that of Q2
+    assert (
+        "no cell, value that was read or number of the answer is 20 here" in by_id(graph)["chart:3"].unexplained
+    )  # it is that of Q2
     totals = graph.whole().totals
     assert (totals.mark_count, totals.tied_mark_count, totals.unexplained_count) == (4, 2, 2)
 
@@ -138,7 +140,7 @@ def test_a_long_table_of_data_in_another_order_and_rounded_is_tied_by_its_names(
         *("f1.s0.p2.y", "f1.s1.p1.y", "f1.s1.p0.y", "f1.s0.p0.y", "code:8"),
     ]
     assert ties(graph, "cell:5.3") == ["NUMBER", "CATEGORY", "SERIES"]
-    assert "the program computed it" in nodes["cell:6.3"].unexplained
+    assert "it was computed" in nodes["cell:6.3"].unexplained
     assert graph.totals.unused_value_count == 2
 
 

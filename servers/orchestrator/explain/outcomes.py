@@ -86,8 +86,7 @@ class Outcomes:
             shown = [tie.item.node_id, *self._companions.get(tie.item.node_id, ())] if tie else []
             names = " of ".join(f"“{name}”" for name in (cell.label, cell.header) if name)
             untied = (
-                f"{cell.text} is no value that was read and no number of the answer, under these names:"
-                " the program computed it"
+                f"no value that was read and no number of the answer is {cell.text} under these names: it was computed"
             )
             graph.add(
                 cell.node_id,
@@ -226,8 +225,7 @@ def _missing(drawn: DrawnSeries, mark: Mark, tie: Tie | None, line: int | None, 
             missing.append("no series that was read has slices of these shares")
         else:
             missing.append(
-                f"{number} is no number of data.csv, no value that was read and no number of the answer,"
-                " under this name: the program computed it on the way"
+                f"no cell, value that was read or number of the answer is {number} here: it was computed on the way"
             )
     if line is None:
         told = f"line {drawn.lines[-1]}, and the program has {line_count}" if drawn.lines else "no line"
