@@ -14,19 +14,20 @@ from servers.files.stores.settings import BucketSettings
 
 
 class ObjectStore:
-    """moto's S3 on a loopback port."""
+    """moto's S3 on a port."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs each request
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, 0))
             self.port: int = probe.getsockname()[1]
         self._server: ThreadedMotoServer | None = None
 
     @property
     def endpoint(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def is_running(self) -> bool:
@@ -63,7 +64,7 @@ class ObjectStore:
 
     def start(self) -> None:
         """Answer."""
-        self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self._server = ThreadedMotoServer(self._host, self.port, verbose=False)
         self._server.start()
 
     def stop(self) -> None:

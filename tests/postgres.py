@@ -27,14 +27,15 @@ def _binaries() -> Path:
 
 
 class PostgresServer:
-    """PostgreSQL 18 on a loopback port. `postgres` runs as an ordinary user, which it insists on."""
+    """PostgreSQL 18 on a port. `postgres` runs as an ordinary user, which it insists on."""
 
-    def __init__(self, *, is_durable: bool = False) -> None:
+    def __init__(self, host: str = "127.0.0.1", *, is_durable: bool = False) -> None:
         """Make its folder. Durable, each commit waits for the disk, as it does where it is not tested but used."""
+        self._host = host
         self._sync = () if is_durable else ("-F",)
         self.folder = Path(tempfile.mkdtemp(prefix="loupe-pg-"))
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, 0))
             self.port: int = probe.getsockname()[1]
         self._numbers = itertools.count()
         (self.folder / "password").write_text(PASSWORD)
@@ -44,10 +45,12 @@ class PostgresServer:
         self._run(
             "initdb", "--username=loupe", "--auth=scram-sha-256", "--pwfile=../password", "--no-locale", "-E", "UTF8"
         )
+        with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {host}/24 scram-sha-256\n")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = " ".join((f"-p {self.port} -h 127.0.0.1 -k {self.folder}", *self._sync))
+        options = " ".join((f"-p {self.port} -h {self._host} -k {self.folder}", *self._sync))
         self._run("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self) -> None:
@@ -65,7 +68,7 @@ class PostgresServer:
 
     def url(self, database: str = "postgres", password: str = PASSWORD) -> str:
         """Where it is, for clients."""
-        return f"postgresql://loupe:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://loupe:{password}@{self._host}:{self.port}/{database}"
 
     def new_database(self) -> str:
         """Make an empty database and return its address."""

@@ -12,23 +12,31 @@ _WITHIN_S = 10.0
 
 
 class RedisServer:
-    """Redis on a loopback port, which keeps nothing."""
+    """Redis on a port, which keeps nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.folder = Path(tempfile.mkdtemp(prefix="loupe-redis-"))
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, 0))
             self.port: int = probe.getsockname()[1]
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Where it is, for clients."""
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
-        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self.folder}
+        options = {
+            "port": self.port,
+            "bind": self.host,
+            "protected-mode": "no",
+            "save": "",
+            "appendonly": "no",
+            "dir": self.folder,
+        }
         arguments = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         self.process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.PIPE)
         assert self.process.stdout is not None

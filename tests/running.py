@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,13 @@ async def running(
     *,
     serving: bool = True,
     listen: str = "127.0.0.1:0",
+    entering: Sequence[str] = (),
 ) -> AsyncIterator[Running]:
-    """Run `python -m <module>` until the block ends; waits until health says what `serving` expects."""
+    """Run `python -m <module>` until the block ends; waits until health says what `serving` expects.
+
+    Args:
+      entering: what to put before the command, as where it is to run.
+    """
     key = make_keys(home)
     log = home / f"{name}.log"
     env = {
@@ -62,7 +67,7 @@ async def running(
         f"LOUPE_{name.upper()}_LISTEN": listen,
         **(environment or {}),
     }
-    command = (sys.executable, "-W", "error", "-m", BY_NAME[name].module)
+    command = (*entering, sys.executable, "-W", "error", "-m", BY_NAME[name].module)
     process = await asyncio.create_subprocess_exec(*command, env=env, stderr=asyncio.subprocess.PIPE)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     following = asyncio.create_task(_follow(process, log, listening))

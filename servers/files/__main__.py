@@ -38,7 +38,8 @@ async def _opened(settings: Settings) -> AsyncIterator[BlobStore]:
     local = LocalStore(settings.home / "files")
     local.start()
     if settings.bucket is None:
-        yield local
+        async with local.watched():
+            yield local
         return
     max_waiting_bytes = settings.s3_max_waiting_mib * 2**20
     # Imported where it is used: the client brings what a laptop's files server never needs.
@@ -47,7 +48,7 @@ async def _opened(settings: Settings) -> AsyncIterator[BlobStore]:
 
     bucket = Bucket(settings.bucket)
     store = S3Store(bucket, local, max_waiting_bytes=max_waiting_bytes, retry_s=settings.s3_retry_s)
-    async with store.running():
+    async with local.watched(), store.running():
         yield store
 
 

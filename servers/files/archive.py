@@ -31,12 +31,20 @@ class Archive:
         self._max_pixels = max_pixels
 
     async def take(
-        self, chunks: AsyncIterator[bytes], *, owner: str, request_id: str, file_name: str, is_upload: bool
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        owner: str,
+        request_id: str,
+        file_name: str,
+        is_upload: bool,
+        job_id: str | None = None,
     ) -> StoredFile:
         """Store a file and return its record.
 
         Args:
           is_upload: refuse what is neither image nor recording; what servers of the mesh make may be anything.
+          job_id: in the course of which job a server made it.
         Raises:
           EmptyFile, TooLarge, UnsupportedMediaType, DamagedMedia, TooManyPixels, RequestIdReused, StorageUnavailable.
         """
@@ -53,7 +61,7 @@ class Archive:
                 raise EmptyFile("the file has no bytes")
             identify = identify_upload if is_upload else identify_artifact
             media = await asyncio.to_thread(identify, await pending.head(HEAD_BYTES), max_pixels=self._max_pixels)
-            new = NewFile(owner, request_id, file_name, digest.hexdigest(), size, media)
+            new = NewFile(owner, request_id, file_name, digest.hexdigest(), size, media, job_id)
             return await self._catalog.known(new) or await self._keep(pending, new)
 
     async def forget(self, owner: str, file_id: str) -> None:

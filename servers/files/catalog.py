@@ -33,6 +33,8 @@ class NewFile:
     sha256: str
     size_bytes: int
     media: Media
+    job_id: str | None = None
+    """In the course of which job a server stored it."""
 
 
 class Catalog:
@@ -86,6 +88,7 @@ class Catalog:
                 "width_px": new.media.width_px,
                 "height_px": new.media.height_px,
                 "create_time": _now(),
+                "job_id": new.job_id,
             }
             await connection.execute(insert_into(connection, FILES).values(values).on_conflict_do_nothing())
             await connection.execute(delete(CLAIMS).where(CLAIMS.c.claim_id == claim_id))
@@ -101,9 +104,15 @@ class Catalog:
             raise NotFound(f"there is no file {file_id}")
         return found
 
-    async def page(self, owner: str, size: int, token: str) -> tuple[list[StoredFile], str]:
-        """Return up to `size` files, newest first, and the token of the next page, empty at the end."""
+    async def page(self, owner: str, size: int, token: str, *, job_id: str = "") -> tuple[list[StoredFile], str]:
+        """Return up to `size` files, newest first, and the token of the next page, empty at the end.
+
+        Args:
+          job_id: of the job that they were stored for; empty for all.
+        """
         query = _FILE_ROWS.where(FILES.c.owner == owner)
+        if job_id:
+            query = query.where(FILES.c.job_id == job_id)
         if token:
             query = query.where(tuple_(FILES.c.create_time, FILES.c.file_id) < read_token(token))
         query = query.order_by(FILES.c.create_time.desc(), FILES.c.file_id.desc()).limit(size + 1)

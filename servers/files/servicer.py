@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,11 +33,12 @@ from servers.files.catalog import Catalog
 from servers.files.stores.base import BlobStore
 from servers.kit.errors import BrokenStream, WrongState
 from servers.kit.files_client import CHUNK_BYTES
-from servers.kit.identity import caller
+from servers.kit.identity import caller, request_id
 
 DEFAULT_PAGE_SIZE = 50
 ADDRESS_S = 600
 PROOFS_PER_MESSAGE = 200
+_JOB_ID = re.compile(r"job_[0-9a-z]{26}")
 
 
 class FilesServicer(FilesServiceServicer):
@@ -64,6 +66,7 @@ class FilesServicer(FilesServiceServicer):
             request_id=first.request_id,
             file_name=first.file_name,
             is_upload=not caller().service,
+            job_id=_job_id(),
         )
         return UploadFileResponse(file=stored.ref)
 
@@ -104,10 +107,15 @@ class FilesServicer(FilesServiceServicer):
     async def ListFiles(self, request: ListFilesRequest, context: Any) -> ListFilesResponse:
         """List the caller's files, newest first."""
         size = request.page_size or DEFAULT_PAGE_SIZE
-        files, token = await self._catalog.page(caller().subject, size, request.page_token)
+        files, token = await self._catalog.page(caller().subject, size, request.page_token, job_id=request.job_id)
         return ListFilesResponse(files=files, next_page_token=token)
 
     async def DeleteFile(self, request: DeleteFileRequest, context: Any) -> DeleteFileResponse:
         """Forget a file, and its bytes when no other file has them."""
         await self._archive.forget(caller().subject, request.file_id)
         return DeleteFileResponse()
+
+
+def _job_id() -> str | None:
+    """Return the job in whose course a server of the mesh calls: its id is the request id of all its calls."""
+    return request_id() if caller().service and _JOB_ID.fullmatch(request_id()) else None

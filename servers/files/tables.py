@@ -40,9 +40,12 @@ FILES = Table(
     Column("width_px", Integer),
     Column("height_px", Integer),
     Column("create_time", DateTime, nullable=False),
+    # In the course of which job a server of the mesh stored it; null for what its owner uploaded.
+    Column("job_id", String(32)),
     UniqueConstraint("owner", "request_id", name="uq_files_owner_request"),
     Index("ix_files_owner_create_time", "owner", "create_time", "file_id"),
     Index("ix_files_sha256", "sha256"),
+    Index("ix_files_job_id", "job_id"),
 )
 
 # Uploads whose bytes are on their way into the store: until then, or until they expire, nobody removes the blob.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ POSTGRES_TRANSACTION_S = 10.0
 """Longest time of one transaction over a network: a database that went silent must not hold its caller."""
 
 _OUTAGE = "loupe_outage"
+# What SQLite says of a disk (primary result codes): it can't be written, is damaged, full, not there, not a database.
+_OF_THE_DISK = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
+_OF_THE_DISK |= {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 @asynccontextmanager
@@ -61,27 +66,44 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     On PostgreSQL other processes write between two statements: a row that is read to be written is read with
     `with_for_update()`, which SQLite, where transactions follow each other, leaves out.
     """
+    async with _telling(engine) as connection, connection.begin():
+        yield connection
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Run a block that only reads; on PostgreSQL each statement sees what was committed when it began.
+
+    Without a transaction a statement is one round trip there, and not three.
+    """
+    async with _telling(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with connection.begin():
+            yield connection
+
+
+@asynccontextmanager
+async def _telling(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Lend a connection, and tell by one error and a condition where the database refuses."""
     outage: Condition = engine.get_execution_options()[_OUTAGE]
     is_remote = engine.dialect.name == "postgresql"
     limit_s = POSTGRES_TRANSACTION_S if is_remote else None
     try:
-        async with (
-            asyncio.timeout(limit_s),
-            postgres.connected(engine) as connection,
-            connection.begin(),
-        ):
+        async with asyncio.timeout(limit_s), postgres.connected(engine) as connection:
             yield connection
     except DBAPIError as error:
         # What the engine itself says ("database or disk is full"), without the statement, its values and details.
         reason = str(error.orig).partition("\n")[0].rpartition("'>: ")[2]
-        if error.connection_invalidated:
+        if error.connection_invalidated or getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
             outage.begin(reason)
         raise StorageUnavailable(f"the database refused: {reason}") from error
     except (SQLAlchemyError, OSError) as error:  # of which a time-out is one
         outage.begin(type(error).__name__)
         raise StorageUnavailable("the database does not answer") from error
     else:
-        outage.end()
+        if is_remote:  # a file may be read from a disk that takes nothing more; what ends that is `_takes_writes`
+            outage.end()
 
 
 def insert_into(connection: AsyncConnection, table: Table) -> Any:
@@ -102,29 +124,41 @@ async def _open_file(path: Path) -> AsyncIterator[AsyncEngine]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _owned(path):
         await asyncio.to_thread(path.touch, mode=0o600)
+        outage = Condition("disk_refuses")
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, execution_options={_OUTAGE: _condition()}
+            f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0, execution_options={_OUTAGE: outage}
         )
         event.listen(engine.sync_engine, "connect", _configure)
         try:
-            yield engine
+            async with outage.ended_by(partial(_takes_writes, engine)):
+                yield engine
         finally:
             await engine.dispose()
 
 
+async def _takes_writes(engine: AsyncEngine) -> bool:
+    """Return whether the disk takes a page of the file, and says that it is safe there.
+
+    After a sync that failed the kernel may drop what it could not write and call the next sync a success. SQLite never
+    asks twice for the same bytes: a commit that failed counts for nothing, and the next one writes its pages anew.
+    """
+    try:
+        async with postgres.connected(engine) as connection:
+            await connection.exec_driver_sql("PRAGMA user_version = 0")  # the value it has: a page, and nothing else
+    except SQLAlchemyError:
+        return False
+    return True
+
+
 @asynccontextmanager
 async def _open_schema(schema: Schema) -> AsyncIterator[AsyncEngine]:
-    outage = _condition()
+    outage = Condition("database_away")
     engine = postgres.open_engine(schema, outage, **{_OUTAGE: outage})
     try:
         await postgres.wait_for(engine)
         yield engine
     finally:
         await engine.dispose()
-
-
-def _condition() -> Condition:
-    return Condition("database_away")
 
 
 @contextmanager

@@ -69,8 +69,10 @@ class Bundler:
         return {name: task.result() for name, task in stored.items()}
 
     async def _store(self, view: JobView, name: str, text: str) -> FileRef:
-        request_id = f"{view.job_id}.{view.attempt}.bundle.{name}"
-        return await self._files.write(text.encode(), name, request_id=request_id)
+        content = text.encode()
+        # With the content: a manifest that is made again, as after a lost answer, has another time in it.
+        mark = hashlib.sha256(content).hexdigest()[:16]
+        return await self._files.write(content, name, request_id=f"{view.job_id}.{view.attempt}.bundle.{name}.{mark}")
 
 
 def contents(view: JobView, answer: Answer, data_csv: str) -> dict[str, str]:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Row, func, literal, select, update
+from sqlalchemy import ColumnElement, DateTime, Row, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobState
 from servers.kit.database import transaction
-from servers.orchestrator.journal import AT_ONCE, AWAITING, job_of, utc_now
+from servers.orchestrator.journal import AT_ONCE, AWAITING, Fenced, clock, job_of, utc_now
+from servers.orchestrator.pulse import beat
 from servers.orchestrator.tables import JOBS
 
 _PENDING, _RUNNING = JobState.JOB_STATE_PENDING, JobState.JOB_STATE_RUNNING
@@ -30,6 +31,8 @@ class Claim:
     job: Job
     left_s: float
     """Until the job's deadline; 0 or less where that has passed."""
+    fruitless_count: int
+    """Attempts in a row before this one that ended with no step more and without a word, as a process that dies."""
 
 
 class Claims:
@@ -69,14 +72,36 @@ class Claims:
             .with_for_update(of=JOBS, skip_locked=True)
         )
         async with transaction(self._engine) as connection:
+            await beat(connection, await clock(connection))
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
-            values = {"attempt": row.attempt + 1, "state": _RUNNING, "worker": self._worker, "wake_time": self._until()}
+            values = {
+                "attempt": row.attempt + 1,
+                "fruitless_count": row.fruitless_count + 1,  # until it stores a step, or gives the job back
+                "state": _RUNNING,
+                "worker": self._worker,
+                "wake_time": self._until(),
+            }
             changed = update(JOBS).where(JOBS.c.job_id == row.job_id).values(values)
             taken = (await connection.execute(changed.returning(JOBS, now.label("now")))).one()
             left = taken.deadline_time - taken.now if taken.deadline_time else self._default_deadline
-            return Claim(row.owner, await job_of(connection, taken), left.total_seconds())
+            return Claim(row.owner, await job_of(connection, taken), left.total_seconds(), row.fruitless_count)
+
+    async def left_s(self, claim: Claim) -> float:
+        """Return the time until the deadline of a job that is this worker's as it stands now; it moves by outages.
+
+        Raises:
+          Fenced: the job is not this worker's any more.
+        """
+        async with transaction(self._engine) as connection:
+            await beat(connection, await clock(connection))
+            query = select(JOBS.c.deadline_time, self._now().label("now")).where(*_under(claim))
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise Fenced(claim.job.job_id)
+        left: timedelta = row.deadline_time - row.now if row.deadline_time else timedelta()
+        return left.total_seconds()
 
     async def renew(self, claims: Sequence[Claim]) -> set[str]:
         """Keep jobs for another lease; return the ids of those that are not this worker's any more."""
@@ -89,10 +114,12 @@ class Claims:
         return lost
 
     async def give_back(self, claims: Sequence[Claim]) -> None:
-        """Let others take jobs now, not when their leases are over."""
+        """Let others take jobs now, not when their leases are over. It was no job's fault: the attempt counts not."""
         async with transaction(self._engine) as connection:
-            for claim in claims:
-                await connection.execute(update(JOBS).where(*_under(claim)).values(wake_time=AT_ONCE))
+            for claim in sorted(claims, key=lambda claim: claim.job.job_id):
+                count = case((JOBS.c.fruitless_count > 0, JOBS.c.fruitless_count - 1), else_=0)
+                values = {"wake_time": AT_ONCE, "fruitless_count": count}
+                await connection.execute(update(JOBS).where(*_under(claim)).values(values))
 
     async def take_over(self) -> None:
         """Let every job in work be taken: the process that had it is gone. For exclusive records only."""
@@ -108,6 +135,7 @@ class Claims:
         unanswered = JOBS.c.state.in_(AWAITING) & (JOBS.c.wake_time <= now)
         query = select(JOBS).where(JOBS.c.wake_time.is_not(None), late | unanswered).order_by(JOBS.c.wake_time)
         async with transaction(self._engine) as connection:
+            await beat(connection, await clock(connection))
             rows: Sequence[Row[Any]] = (await connection.execute(query.limit(limit))).all()
             return [await job_of(connection, row) for row in rows]
 

@@ -28,6 +28,10 @@ class Settings(RecordSettings):
     keep_days: float = Field(default=0.0, ge=0)
     """Days after its end that a job goes, with the files it made. 0: never."""
 
+    tidy_after_s: float = Field(default=3600.0, gt=0)
+    """Time after a job's end at which files go that were stored for it and that no step of it names, as an attempt
+    leaves them that was cut. Longer than a process that is frozen or cut off may go on."""
+
     redis_url: SecretStr = Field(default=SecretStr(""), validation_alias="LOUPE_REDIS_URL")
     """Redis, where several orchestrators or workers share a database: redis://HOST:6379. It carries news of jobs, in a
     millisecond in place of half a second, and keeps nothing. Default: none."""

@@ -8,21 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import case, func, insert, select, tuple_, update
+from sqlalchemy import DateTime, case, func, insert, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, Job, JobPriority, JobSpec, JobState, Step
 from loupe.reasoning.v1.reasoning_pb2 import Action
-from servers.kit.database import transaction
-from servers.kit.errors import NotFound, RequestIdReused, TooLarge
+from servers.kit.database import reading, transaction
+from servers.kit.errors import NotFound, RequestIdReused
 from servers.kit.ids import new_id
-from servers.kit.limits import MAX_MESSAGE_BYTES
 from servers.kit.pages import read_token, write_token
-from servers.orchestrator.tables import JOBS, NOTICES, STEPS
+from servers.orchestrator import step_rows
+from servers.orchestrator.tables import JOBS, STEPS
 from servers.orchestrator.tails import Tails
 
-# A step is sent as a part of one message.
-MAX_STEP_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 AWAITING = frozenset({JobState.JOB_STATE_AWAITING_APPROVAL, JobState.JOB_STATE_AWAITING_INPUT})
 AT_ONCE = datetime(1970, 1, 1)
 """The wake time of a job that anybody may take: before now by every clock."""
@@ -82,8 +80,8 @@ class Journal:
                 if JobSpec.FromString(row.spec) != spec or row.ancestry != origin:
                     raise RequestIdReused(f"request_id {request_id!r} was used for another job")
                 return await job_of(connection, row), False
-            admit(await _waiting(connection, owner))
-            now = await _now(connection)
+            waiting, now = await _waiting(connection, owner)
+            admit(waiting)
             time_s = spec.deadline.ToMilliseconds() / 1000 if spec.HasField("deadline") else deadline_s
             values = {
                 "job_id": job_id,
@@ -100,17 +98,18 @@ class Journal:
                 "deadline_time": now + timedelta(seconds=time_s),
                 "wake_time": AT_ONCE,
             }
-            await connection.execute(insert(JOBS).values(values))
+            row = (await connection.execute(insert(JOBS).values(values).returning(JOBS))).one()
             if copied:
-                await _add(connection, await _row(connection, JOBS.c.job_id == job_id), copied)
-            return await job_of(connection, await _row(connection, JOBS.c.job_id == job_id)), True
+                await _add(connection, row, copied)
+                row = await _row(connection, JOBS.c.job_id == job_id)
+            return await job_of(connection, row), True
 
     async def check_room(self, owner: str, request_id: str, admit: Callable[[Waiting], None]) -> None:
         """Call `admit` as `create` would, before anything else is asked about a job. Only `create` decides."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             same = (JOBS.c.owner == owner, JOBS.c.request_id == request_id)
             if not request_id or await _row(connection, *same) is None:
-                admit(await _waiting(connection, owner))
+                admit((await _waiting(connection, owner))[0])
 
     async def append(
         self, job_id: str, attempt: int | None, *steps: Step, after_sequence: int | None = None
@@ -127,16 +126,7 @@ class Journal:
           TooLarge: no watcher could be sent a step.
         """
         async with transaction(self._engine) as connection:
-            row = await _locked(connection, job_id)
-            if after_sequence is not None and row is not None and row.last_sequence > after_sequence:
-                stored = await _following(connection, row, after_sequence)
-                if [_told(step) for step in stored] == [_told(step) for step in steps]:
-                    self._tails.tell(job_id)
-                    return stored
-                raise Fenced(job_id)
-            if row is None or row.state in TERMINAL or attempt not in (None, row.attempt):
-                raise Fenced(job_id)
-            stored = await _add(connection, row, steps)
+            stored = await _append(connection, job_id, attempt, steps, after_sequence)
         self._tails.tell(job_id)
         return stored
 
@@ -161,7 +151,7 @@ class Journal:
 
     async def get(self, owner: str, job_id: str) -> Job:
         """Return an owner's job. Raises NotFound, also for someone else's."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = await _row(connection, JOBS.c.owner == owner, JOBS.c.job_id == job_id)
             if row is None:
                 raise NotFound(f"there is no job {job_id}")
@@ -185,15 +175,9 @@ class Journal:
     async def steps(self, job_id: str, after_sequence: int, limit: int) -> list[Step]:
         """Return a job's steps after a number, in order, at most `limit`."""
         query = select(STEPS.c.body).where(STEPS.c.job_id == job_id, STEPS.c.sequence > after_sequence)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             bodies: Sequence[bytes] = (await connection.scalars(query.order_by(STEPS.c.sequence).limit(limit))).all()
         return [Step.FromString(body) for body in bodies]
-
-
-async def _note(connection: Any, row: Any, sequence: int, now: datetime) -> None:
-    """Record that the job's webhook is to be told of a step, where it has one."""
-    if JobSpec.FromString(row.spec).webhook_url:
-        await connection.execute(insert(NOTICES).values(job_id=row.job_id, sequence=sequence, tries=0, due_time=now))
 
 
 async def _row(connection: Any, *where: Any) -> Any:
@@ -206,18 +190,26 @@ async def _admit_alone(connection: Any) -> None:
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(JOBS.name))))
 
 
-async def _now(connection: Any) -> datetime:
+async def clock(connection: Any) -> datetime:
     """Return the time by the clock that deadlines are held against: the database's, where machines share it."""
+    if connection.dialect.name != "postgresql":
+        return utc_now()
+    now: datetime = await connection.scalar(select(_clock(connection)))
+    return now
+
+
+def _clock(connection: Any) -> Any:
     if connection.dialect.name == "postgresql":
-        now: datetime = await connection.scalar(select(func.timezone("utc", func.clock_timestamp())))
-        return now
-    return utc_now()
+        return func.timezone("utc", func.clock_timestamp(), type_=DateTime)
+    return literal(utc_now(), DateTime)
 
 
-async def _waiting(connection: Any, owner: str) -> Waiting:
+async def _waiting(connection: Any, owner: str) -> tuple[Waiting, datetime]:
+    """Return how many jobs wait, and the time by the clock."""
     of_owner = func.count(case((JOBS.c.owner == owner, 1)))
-    query = select(func.count(), of_owner).where(JOBS.c.state == JobState.JOB_STATE_PENDING)
-    return Waiting(*(await connection.execute(query)).one())
+    query = select(func.count(), of_owner, _clock(connection)).where(JOBS.c.state == JobState.JOB_STATE_PENDING)
+    count, of_owner_count, now = (await connection.execute(query)).one()
+    return Waiting(count, of_owner_count), now
 
 
 async def _body(connection: Any, job_id: str, sequence: int) -> Any:
@@ -225,52 +217,54 @@ async def _body(connection: Any, job_id: str, sequence: int) -> Any:
     return await connection.scalar(select(STEPS.c.body).where(*where))
 
 
-async def _following(connection: Any, row: Any, after_sequence: int) -> list[Step]:
-    """Return the steps after a number that the job's present attempt stored."""
-    query = select(STEPS.c.body).where(STEPS.c.job_id == row.job_id, STEPS.c.sequence > after_sequence)
-    bodies = (await connection.scalars(query.order_by(STEPS.c.sequence))).all()
-    return [step for step in map(Step.FromString, bodies) if step.attempt == row.attempt]
-
-
-def _told(step: Step) -> Step:
-    """Return a step without what storing it adds."""
-    told = Step()
-    told.CopyFrom(step)
-    for field in ("sequence", "attempt", "create_time"):
-        told.ClearField(field)
-    return told
-
-
 async def _locked(connection: Any, job_id: str) -> Any:
     """Return a job's row, which no other process changes before the transaction ends."""
     return (await connection.execute(select(JOBS).where(JOBS.c.job_id == job_id).with_for_update())).one_or_none()
 
 
+async def _append(
+    connection: Any, job_id: str, attempt: int | None, steps: Sequence[Step], after_sequence: int | None
+) -> list[Step]:
+    """Store steps as `Journal.append` does; where all is as its caller knows it, in two statements."""
+    if attempt is not None and after_sequence is not None:
+        now = utc_now()
+        stored = step_rows.numbered(steps, attempt, after_sequence, now)
+        as_known = (JOBS.c.job_id == job_id, JOBS.c.attempt == attempt, JOBS.c.last_sequence == after_sequence)
+        change = update(JOBS).where(*as_known, JOBS.c.state.not_in(TERMINAL)).values(_moved_to(stored[-1], now))
+        row = (await connection.execute(change.returning(JOBS.c.job_id, JOBS.c.spec))).one_or_none()
+        if row is not None:
+            await step_rows.write(connection, row, stored, now)
+            return stored
+    row = await _locked(connection, job_id)
+    if after_sequence is not None and row is not None and row.last_sequence > after_sequence:
+        stored = await step_rows.following(connection, row, after_sequence)
+        if [step_rows.told(step) for step in stored] == [step_rows.told(step) for step in steps]:
+            return stored
+        raise Fenced(job_id)
+    if row is None or row.state in TERMINAL or attempt not in (None, row.attempt):
+        raise Fenced(job_id)
+    return await _add(connection, row, steps)
+
+
 async def _add(connection: Any, row: Any, steps: Iterable[Step]) -> list[Step]:
+    """Store steps behind a job's last one; its row is this transaction's."""
     now = utc_now()
-    added = []
-    for sequence, step in enumerate(steps, start=row.last_sequence + 1):
-        stored = Step()
-        stored.CopyFrom(step)
-        stored.sequence, stored.attempt = sequence, row.attempt
-        stored.create_time.FromDatetime(now)
-        body = stored.SerializeToString()
-        if len(body) > MAX_STEP_BYTES:
-            raise TooLarge(f"the step has {len(body)} bytes, at most {MAX_STEP_BYTES} can be told to a watcher")
-        await connection.execute(insert(STEPS).values(job_id=row.job_id, sequence=sequence, body=body))
-        added.append(stored)
-        if stored.HasField("incident") or stored.job_state in TERMINAL:
-            await _note(connection, row, sequence, now)
-    last = added[-1]
-    values: dict[str, Any] = {"last_sequence": last.sequence, "state": last.job_state}
+    stored = step_rows.numbered(steps, row.attempt, row.last_sequence, now)
+    await step_rows.write(connection, row, stored, now)
+    await connection.execute(update(JOBS).where(JOBS.c.job_id == row.job_id).values(_moved_to(stored[-1], now)))
+    return stored
+
+
+def _moved_to(last: Step, now: datetime) -> dict[str, Any]:
+    """Return what a job's row says once this is its last step."""
+    values: dict[str, Any] = {"last_sequence": last.sequence, "state": last.job_state, "fruitless_count": 0}
     if last.job_state in TERMINAL:
-        values |= {"end_time": now, "wake_time": None}
+        values |= {"end_time": now, "wake_time": None, "tidy_time": now}
     elif last.job_state in AWAITING:
         values["wake_time"] = asked_until(last.action)
     elif last.job_state == JobState.JOB_STATE_PENDING:
         values["wake_time"] = AT_ONCE
-    await connection.execute(update(JOBS).where(JOBS.c.job_id == row.job_id).values(values))
-    return added
+    return values
 
 
 def asked_until(action: Action) -> datetime:

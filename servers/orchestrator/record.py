@@ -14,8 +14,6 @@ from servers.orchestrator.journal import Journal
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 30.0
-"""After which the job ends as an incident, as soon as that can be stored."""
 _AGAIN_AFTER_S = 0.5
 
 
@@ -44,13 +42,13 @@ class Record:
             view.apply(stored)
 
     async def _stored(self, view: JobView, steps: Sequence[Step]) -> list[Step]:
-        """Return the steps as stored, with patience: a database's restart must not lose what came of an action."""
-        until = asyncio.get_running_loop().time() + PATIENCE_S
+        """Return the steps as stored, however long that takes: an outage must not lose what came of an action.
+
+        The job's deadline ends it, and another worker that took the job up where only this one is cut off (Fenced).
+        """
         while True:
             try:
                 return await self._journal.append(view.job_id, view.attempt, *steps, after_sequence=view.last_sequence)
             except StorageUnavailable as error:
-                if asyncio.get_running_loop().time() >= until:
-                    raise
                 log.error("step not stored, will try again", extra={"job_id": view.job_id, "reason": error.message})
                 await asyncio.sleep(_AGAIN_AFTER_S)

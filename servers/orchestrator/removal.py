@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.control_pb2 import ErasedJob
-from loupe.orchestrator.v1.orchestrator_pb2 import Step
+from loupe.orchestrator.v1.orchestrator_pb2 import JobSpec, Step
 from servers.kit.database import transaction
 from servers.orchestrator.journal import timestamp, utc_now
+from servers.orchestrator.naming import refs_of
 from servers.orchestrator.tables import ERASED, JOBS, NOTICES, STEPS
 
 
@@ -78,6 +79,26 @@ class Removal:
                 (row.owner, row.job_id, [Step.FromString(body) for body in await _bodies(connection, row.job_id)])
                 for row in rows
             ]
+
+    async def untidied(self, age: timedelta, limit: int) -> list[tuple[str, str, set[str]]]:
+        """Return the owner, id and the ids of all files it names of jobs that ended that long ago, the oldest first.
+
+        Only those that nobody has called `tidied`.
+        """
+        query = select(JOBS).where(JOBS.c.tidy_time < utc_now() - age).order_by(JOBS.c.tidy_time).limit(limit)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+            found = []
+            for row in rows:
+                steps = [Step.FromString(body) for body in await _bodies(connection, row.job_id)]
+                named = {ref.file_id for message in (JobSpec.FromString(row.spec), *steps) for ref in refs_of(message)}
+                found.append((row.owner, row.job_id, named))
+        return found
+
+    async def tidied(self, job_id: str) -> None:
+        """Note that nothing is left of a job's cut attempts."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(update(JOBS).where(JOBS.c.job_id == job_id).values(tidy_time=None))
 
     async def remove(self, job_id: str) -> None:
         """Remove a job that has ended, if nobody did and no other came from it meanwhile."""

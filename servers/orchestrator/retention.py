@@ -1,38 +1,46 @@
-"""Scheduled retention: jobs that ended long ago go, with the files that they made."""
+"""What goes by itself: what cut attempts left with the files server, and on schedule old jobs with their files."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 
 import grpc
-from google.protobuf.message import Message
 
-from loupe.files.v1.files_pb2 import DeleteFileRequest
-from loupe.orchestrator.v1.orchestrator_pb2 import Step
+from loupe.files.v1.files_pb2 import DeleteFileRequest, ListFilesRequest
 from loupe.type.v1.access_pb2 import Role
-from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit import identity
 from servers.kit.errors import StorageUnavailable
 from servers.kit.identity import Caller
+from servers.orchestrator.naming import made_files
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.removal import Removal
 
 log = logging.getLogger(__name__)
 
 _BATCH = 20
+_PAGE = 200
 
 
 class Retention:
     """Removes what is too old, now and then. Any number of processes may: each job goes once."""
 
-    def __init__(self, removal: Removal, peers: Peers, *, keep_days: float, every_s: float) -> None:
+    def __init__(
+        self, removal: Removal, peers: Peers, *, keep_days: float, tidy_after_s: float, every_s: float
+    ) -> None:
+        """Remove.
+
+        Args:
+          keep_days: age at which a job goes; 0 for never.
+          tidy_after_s: time after a job's end in which an attempt that lost it may still store something.
+        """
         self._removal = removal
         self._peers = peers
-        self._age = timedelta(days=keep_days)
+        self._age = timedelta(days=keep_days) if keep_days else None
+        self._tidy_age = timedelta(seconds=tidy_after_s)
         self._every_s = every_s
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -54,17 +62,45 @@ class Retention:
           StorageUnavailable, AioRpcError: the records or the files are away; what is left goes next time.
         """
         count = 0
-        while not self._stopping.is_set() and (jobs := await self._removal.old(self._age, _BATCH)):
+        while self._age and not self._stopping.is_set() and (jobs := await self._removal.old(self._age, _BATCH)):
             for owner, job_id, steps in jobs:
                 # The files first: a job on record is found again, a file without its job is not.
-                await self._delete_files(owner, job_id, steps)
+                await self._delete_files(owner, job_id, made_files(steps))
                 await self._removal.remove(job_id)
                 count += 1
         return count
 
-    async def _delete_files(self, owner: str, job_id: str, steps: Sequence[Step]) -> None:
+    async def tidy(self) -> int:
+        """Remove files that were stored in the course of jobs and that no step of theirs names; return how many.
+
+        An attempt that was cut between storing a file and its step leaves such. No later job can name them: what one
+        takes over from another are steps.
+
+        Raises:
+          StorageUnavailable, AioRpcError: as `once`.
+        """
+        count = 0
+        while not self._stopping.is_set() and (jobs := await self._removal.untidied(self._tidy_age, _BATCH)):
+            for owner, job_id, named in jobs:
+                strays = await self._stored_for(owner, job_id) - named
+                await self._delete_files(owner, job_id, strays)
+                await self._removal.tidied(job_id)
+                count += len(strays)
+        return count
+
+    async def _stored_for(self, owner: str, job_id: str) -> set[str]:
         identity.act_for(Caller(owner, Role.ROLE_ANALYST), request_id=job_id)
-        for file_id in sorted(made_files(steps)):
+        request, found = ListFilesRequest(job_id=job_id, page_size=_PAGE), set()
+        while True:
+            response = await self._peers.file_records.ListFiles(request)
+            found |= {file.ref.file_id for file in response.files}
+            request.page_token = response.next_page_token
+            if not request.page_token:
+                return found
+
+    async def _delete_files(self, owner: str, job_id: str, file_ids: Iterable[str]) -> None:
+        identity.act_for(Caller(owner, Role.ROLE_ANALYST), request_id=job_id)
+        for file_id in sorted(file_ids):
             try:
                 await self._peers.file_records.DeleteFile(DeleteFileRequest(file_id=file_id))
             except grpc.aio.AioRpcError as error:
@@ -74,32 +110,12 @@ class Retention:
     async def _forever(self) -> None:
         while not self._stopping.is_set():
             try:
+                if count := await self.tidy():
+                    log.info("files of cut attempts removed", extra={"count": count})
                 if count := await self.once():
                     log.info("old jobs removed", extra={"count": count})
             except (StorageUnavailable, grpc.aio.AioRpcError) as error:
-                log.warning("old jobs wait for the next round", extra={"reason": type(error).__name__})
+                log.warning("what is to go waits for the next round", extra={"reason": type(error).__name__})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._every_s):
                     await self._stopping.wait()
-
-
-def made_files(steps: Sequence[Step]) -> set[str]:
-    """Return the ids of the files that a job made: in its results, not taken over from another job, not its inputs."""
-    made, given = set(), set()
-    for step in steps:
-        ids = {ref.file_id for ref in _refs(step)}
-        if step.attempt and (step.HasField("observation") or step.HasField("answer")):
-            made |= ids
-        else:
-            given |= ids
-    return made - given
-
-
-def _refs(message: Message) -> Iterator[FileRef]:
-    if isinstance(message, FileRef):
-        yield message
-        return
-    for field, value in message.ListFields():
-        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
-            for part in value if field.is_repeated else [value]:
-                yield from _refs(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Mapping
 
@@ -25,8 +26,9 @@ async def keep(files: FilesClient, artifacts: Mapping[str, bytes], observed: Run
     """Store what a run left and name it in what was observed; a file that can't be kept becomes a note."""
     for index, (name, content) in enumerate(sorted(artifacts.items())):
         try:
-            # Numbered, for a name may be longer than a request_id.
-            stored = await files.write(content, name, request_id=f"{request_id}.{index}")
+            # Numbered, for a name may be longer than a request_id; by content, for a run that is run again may differ.
+            mark = hashlib.sha256(content).hexdigest()[:16]
+            stored = await files.write(content, name, request_id=f"{request_id}.{index}.{mark}")
         except (EmptyFile, TooLarge, DamagedMedia, TooManyPixels) as refused:
             observed.result.notes.append(f"{name} was not kept: {refused.message}")
             continue

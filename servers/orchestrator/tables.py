@@ -36,12 +36,17 @@ JOBS = Table(
     Column("wake_time", DateTime),
     # The worker process that has it, or had it last.
     Column("worker", String(64)),
+    # Attempts in a row that ended with no step stored and without a word.
+    Column("fruitless_count", Integer, nullable=False, server_default="0"),
+    # When it ended, as long as nobody has looked for files that no step of it names. Null before that and after.
+    Column("tidy_time", DateTime),
     Unique("owner", "request_id", name="uq_jobs_owner_request"),
     Index("ix_jobs_owner_create_time", "owner", "create_time", "job_id"),
     Index("ix_jobs_state", "state"),
     Index("ix_jobs_wake_time", "wake_time"),
     Index("ix_jobs_end_time", "end_time"),
     Index("ix_jobs_parent", "parent_job_id"),
+    Index("ix_jobs_tidy_time", "tidy_time"),
 )
 
 STEPS = Table(
@@ -62,6 +67,14 @@ NOTICES = Table(
     Column("tries", Integer, nullable=False),
     Column("due_time", DateTime, nullable=False),
     Index("ix_notices_due_time", "due_time"),
+)
+
+# One row: when a process that looks after jobs last wrote to these records.
+PULSE = Table(
+    "pulse",
+    METADATA,
+    Column("pulse_id", Integer, primary_key=True, autoincrement=False),
+    Column("beat_time", DateTime, nullable=False),
 )
 
 # What was removed on an owner's behalf for good: the proof that it was, without a word of what it held.

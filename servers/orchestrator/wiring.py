@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servers.kit.database import open_database
@@ -21,6 +21,7 @@ from servers.orchestrator.config import Settings
 from servers.orchestrator.journal import Journal
 from servers.orchestrator.loop import Loop
 from servers.orchestrator.notices import Notices
+from servers.orchestrator.patient_files import PatientFiles
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
 from servers.orchestrator.removal import Removal
@@ -70,12 +71,17 @@ async def working(settings: Settings, mesh: Mesh) -> AsyncIterator[Parts]:
         stack.push_async_callback(caretaker.close)
         caretaker.start()
         removal = Removal(engine)
-        if settings.keep_days:
-            retention = Retention(removal, peers, keep_days=settings.keep_days, every_s=_RETIRE_EVERY_S)
-            stack.push_async_callback(retention.close)
-            retention.start()
+        retention = Retention(
+            removal,
+            peers,
+            keep_days=settings.keep_days,
+            tidy_after_s=settings.tidy_after_s,
+            every_s=min(_RETIRE_EVERY_S, settings.tidy_after_s),
+        )
+        stack.push_async_callback(retention.close)
+        retention.start()
         if settings.worker_count:
-            loop = _loop(settings, journal, peers)
+            loop = _loop(settings, journal, replace(peers, files=PatientFiles(mesh.channel("files"))))
             workers = Workers(journal, backlog, claims, tails, loop, count=settings.worker_count)
             stack.push_async_callback(workers.close)
             await workers.start()

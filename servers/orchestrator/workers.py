@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import grpc
@@ -33,6 +34,7 @@ T = TypeVar("T")
 STORAGE_RETRY_S = 2.0
 # A job under which the process ends each time, without a step more, must not take the next one down too.
 MOST_FRUITLESS_ATTEMPTS = 3
+_CLOCKS_AGREE_WITHIN_S = 0.5
 # A job whose worker died is seen by looking: nobody is left to tell of it.
 _LOOK_EVERY_S = 1.0
 
@@ -60,6 +62,7 @@ class Workers:
         self._places = asyncio.Semaphore(count)
         self._renew_every_s = renew_every_s
         self._in_work: dict[asyncio.Task[None], Claim] = {}
+        self._let_go: list[Claim] = []
         self._stopping = asyncio.Event()
         self._taking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -76,7 +79,7 @@ class Workers:
         """Stop working; what was in work goes on at another worker, or at the next start."""
         self._stopping.set()
         self._tails.wake(TURN)
-        claims = list(self._in_work.values())
+        claims = [*self._in_work.values(), *self._let_go]
         for task in tuple(self._in_work):
             task.cancel()
         for loop in (self._taking, self._keeping):
@@ -106,6 +109,9 @@ class Workers:
         while not self._stopping.is_set():
             bell.clear()
             try:
+                if let_go := self._let_go[:]:
+                    await self._claims.give_back(let_go)
+                    del self._let_go[: len(let_go)]
                 claim = await self._claims.next()
             except StorageUnavailable:
                 await self._pause(STORAGE_RETRY_S, self._stopping)
@@ -132,6 +138,7 @@ class Workers:
                 continue  # what another takes meanwhile is fenced off
             for task, claim in self._in_work.items():
                 if claim.job.job_id in lost:
+                    log.info("job ended elsewhere", extra={"job_id": claim.job.job_id})
                     task.cancel()
 
     async def _give_back(self, claims: list[Claim]) -> None:
@@ -166,7 +173,7 @@ class Workers:
         view = await self._stored(claim.job.job_id, lambda: self._backlog.view(claim.job))
         limit = asyncio.timeout_at(until)
         try:
-            if view.attempt - view.last_attempt > MOST_FRUITLESS_ATTEMPTS:
+            if claim.fruitless_count >= MOST_FRUITLESS_ATTEMPTS:
                 raise GaveUp(incidents.worker_lost(view))
             async with limit:
                 await self._work(view)
@@ -175,13 +182,24 @@ class Workers:
         except GaveUp as reason:
             await self._end(view, reason.incident)
         except Exception as error:  # a job must end, whatever happens to it
-            if isinstance(error, TimeoutError) and limit.expired():
-                incident = incidents.budget_spent("the job ran out of time", "the job's deadline has passed", view)
+            await self._end_failed(claim, view, error, is_late=limit.expired())
+
+    async def _end_failed(self, claim: Claim, view: JobView, error: Exception, *, is_late: bool) -> None:
+        if is_late:
+            incident = incidents.budget_spent("the job ran out of time", "the job's deadline has passed", view)
+            if await self._left_s(claim) > _CLOCKS_AGREE_WITHIN_S:
+                self._lay_down(claim)  # an outage moved its deadline
             else:
-                if not isinstance(error, LoupeError | grpc.aio.AioRpcError):
-                    log.error("defect", exc_info=error, extra={"job_id": view.job_id})
-                incident = incidents.from_error(from_exception(error, request_id=view.job_id), view)
+                await self._end(view, incident)
+            return
+        if not isinstance(error, LoupeError | grpc.aio.AioRpcError):
+            log.error("defect", exc_info=error, extra={"job_id": view.job_id})
+        failure = from_exception(error, request_id=view.job_id)
+        incident = incidents.from_error(failure, view)
+        if failure.code != "UNAVAILABLE":
             await self._end(view, incident)
+        elif not await self._told_at_once(view, incident):
+            self._lay_down(claim)
 
     async def _work(self, view: JobView) -> None:
         """Work on a job. Where its owner consented, a server that failed in passing is told of, and asked again."""
@@ -193,16 +211,47 @@ class Workers:
                 if not may_retry(view, failure):
                     raise
                 told = Step(incident=incidents.from_error(failure, view), job_state=JobState.JOB_STATE_RUNNING)
-                for stored in await self._journal.append(view.job_id, view.attempt, told):
+                for stored in await self._stored(view.job_id, partial(self._tell, view, told)):
                     view.apply(stored)
                 await asyncio.sleep(pause_s(view))
+
+    async def _tell(self, view: JobView, told: Step) -> list[Step]:
+        return await self._journal.append(view.job_id, view.attempt, told, after_sequence=view.last_sequence)
 
     async def _end(self, view: JobView, incident: Incident) -> None:
         step = Step(incident=incident, job_state=JobState.JOB_STATE_FAILED)
         try:
+            # After whatever is on record: a deadline may have cut off the answer that a step was stored.
             await self._stored(view.job_id, lambda: self._journal.append(view.job_id, view.attempt, step))
         except Fenced:
             log.info("job ended elsewhere", extra={"job_id": view.job_id})
+
+    async def _left_s(self, claim: Claim) -> float:
+        try:
+            return await self._stored(claim.job.job_id, lambda: self._claims.left_s(claim))
+        except Fenced:
+            return 0.0  # whatever is written under this attempt is refused
+
+    async def _told_at_once(self, view: JobView, incident: Incident) -> bool:
+        """End a job as a server was away; return False where the records are, too.
+
+        Then it was no one server, and the job no more failed than everything else: nobody could be told of its end, and
+        once they can, it can go on.
+        """
+        step = Step(incident=incident, job_state=JobState.JOB_STATE_FAILED)
+        try:
+            await self._journal.append(view.job_id, view.attempt, step)
+        except Fenced:
+            log.info("job ended elsewhere", extra={"job_id": view.job_id})
+        except StorageUnavailable:
+            return False
+        return True
+
+    def _lay_down(self, claim: Claim) -> None:
+        """Let another attempt have a job, here or at another worker, as soon as that can be stored."""
+        log.warning("job let go of", extra={"job_id": claim.job.job_id})
+        self._let_go.append(claim)
+        self._tails.wake(TURN)
 
     async def _stored(self, job_id: str, write: Callable[[], Awaitable[T]]) -> T:
         """Return what a write returns, tried again while the disk is full or away: a job that began must end."""

@@ -38,6 +38,7 @@ class Cluster:
 
     script: Script
     picture: FileRef
+    files: Running
     environment: Mapping[str, str]
     records: AsyncEngine
     home: Path
@@ -45,6 +46,7 @@ class Cluster:
     stubs: list[Any] = field(default_factory=list)
     workers: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
     """By process id."""
+    logs: dict[int, Path] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def spec(self, question: str = "What is the total?", **more: Any) -> orchestrator_pb2.JobSpec:
@@ -65,15 +67,15 @@ class Cluster:
         steps = [step async for step in self.watch(job_id)]
         return (await self.stubs[0].GetJob(orchestrator_pb2.GetJobRequest(job_id=job_id))).job, steps
 
-    async def add_worker(self) -> int:
-        """Start a worker; return its process id."""
-        command = (sys.executable, "-W", "error", "-m", "servers.orchestrator.worker")
+    async def add_worker(self, *entering: str, **variables: str) -> int:
+        """Start a worker, behind a command and with variables of its own; return its process id."""
+        command = (*entering, sys.executable, "-W", "error", "-m", "servers.orchestrator.worker")
         log = self.home / f"worker-{next(self._numbers)}.log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                *command, env={**os.environ, **self.environment}, stderr=stderr
+                *command, env={**os.environ, **self.environment, **variables}, stderr=stderr
             )
-        self.workers[process.pid] = process
+        self.workers[process.pid], self.logs[process.pid] = process, log
         async with asyncio.timeout(60):
             while b'"working"' not in log.read_bytes():
                 assert process.returncode is None, log.read_text()[-4000:]
@@ -86,6 +88,12 @@ class Cluster:
             worker = await connection.scalar(select(JOBS.c.worker).where(JOBS.c.job_id == job_id))
         return int(str(worker).split("-")[-2])
 
+    async def end(self, pid: int) -> None:
+        """Ask a worker to end, and wait until it has."""
+        process = self.workers.pop(pid)
+        process.terminate()
+        await process.wait()
+
     async def kill(self, pid: int) -> None:
         """End a worker without a word."""
         process = self.workers.pop(pid)
@@ -95,15 +103,29 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    home: Path, script: Script, database_url: str, redis_url: str, *, servers: int = 1, workers: int = 2
+    home: Path,
+    script: Script,
+    database_url: str,
+    redis_url: str,
+    *,
+    servers: int = 1,
+    workers: int = 2,
+    host: str = "127.0.0.1",
+    storage: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Cluster]:
+    """Run servers and workers until the block ends.
+
+    Args:
+      host: at which those listen that workers call.
+      storage: variables that say where the files server keeps what it has; by default a file and a folder.
+    """
     async with AsyncExitStack() as stack:
-        file_server = await stack.enter_async_context(running("files", home))
+        file_server = await stack.enter_async_context(running("files", home, storage, listen=f"{host}:0"))
         files = FilesClient(await stack.enter_async_context(file_server.channel()))
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, "PNG")
         picture = await files.write(buffer.getvalue(), "picture.png", request_id="picture")
-        address = await stack.enter_async_context(scripted(script, files))
+        address = await stack.enter_async_context(scripted(script, files, host))
         names = ("VISION", "REASONING", "CODEGEN", "CRITIC", "SANDBOX")
         environment = {f"LOUPE_{name}_ADDRESS": address for name in names} | {
             "LOUPE_HOME": str(home),
@@ -113,7 +135,7 @@ async def cluster(
             "LOUPE_ORCHESTRATOR_LEASE_S": "2",
         }
         records = await stack.enter_async_context(open_database(schema(database_url, "orchestrator"), MIGRATIONS))
-        made = Cluster(script, picture, environment, records, home)
+        made = Cluster(script, picture, file_server, environment, records, home)
         alone = {"LOUPE_ORCHESTRATOR_WORKER_COUNT": "0"}
         for _ in range(servers):
             server = await stack.enter_async_context(running("orchestrator", home, environment | alone))

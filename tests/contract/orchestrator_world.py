@@ -27,6 +27,7 @@ class World:
 
     jobs: Any
     server: Running
+    file_server: Running
     script: Script
     files: FilesClient
     picture: FileRef
@@ -54,7 +55,7 @@ async def world(home: Path, script: Script, **settings: str) -> AsyncIterator[Wo
             peers = {f"LOUPE_{name}_ADDRESS": address for name in names}
             peers["LOUPE_FILES_ADDRESS"] = file_server.address
             async with running("orchestrator", home, peers | settings) as server, server.channel() as jobs:
-                yield World(OrchestratorServiceStub(jobs), server, script, files, picture)
+                yield World(OrchestratorServiceStub(jobs), server, file_server, script, files, picture)
 
 
 def kinds(steps: list[orchestrator_pb2.Step]) -> list[str]:

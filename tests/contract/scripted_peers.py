@@ -273,7 +273,7 @@ class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):
 
 
 @asynccontextmanager
-async def scripted(script: Script, files: FilesClient) -> AsyncIterator[str]:
+async def scripted(script: Script, files: FilesClient, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Serve all five on one free port and yield its address."""
     server = grpc.aio.server()
     vision_service_pb2_grpc.add_VisionServiceServicer_to_server(Vision(script, files), server)
@@ -281,9 +281,9 @@ async def scripted(script: Script, files: FilesClient) -> AsyncIterator[str]:
     codegen_service_pb2_grpc.add_CodegenServiceServicer_to_server(Codegen(script), server)
     critic_service_pb2_grpc.add_CriticServiceServicer_to_server(Critic(script), server)
     sandbox_service_pb2_grpc.add_SandboxServiceServicer_to_server(Sandbox(script), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"{host}:0")
     await server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield f"{host}:{port}"
     finally:
         await server.stop(None)

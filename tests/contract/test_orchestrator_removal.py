@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -11,7 +13,11 @@ from loupe.files.v1.files_pb2 import GetFileRequest, ListFilesRequest
 from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
 from loupe.orchestrator.v1 import control_pb2, orchestrator_pb2
 from loupe.orchestrator.v1.orchestrator_pb2 import CreateJobRequest, ListJobsRequest
-from servers.orchestrator.retention import made_files
+from loupe.type.v1.access_pb2 import Role
+from servers.kit import identity
+from servers.kit.config import ServerSettings
+from servers.kit.mesh import Mesh
+from servers.orchestrator.naming import made_files
 from tests.contract.orchestrator_world import World, world
 from tests.contract.scripted_peers import Script
 from tests.running import running
@@ -84,3 +90,48 @@ async def test_old_jobs_go_with_the_files_they_made_and_leave_what_others_use(ho
         left = (await stub.ListFiles(ListFilesRequest(page_size=200))).files
         assert [file.ref.file_id for file in left] == [picture]
         assert (await stub.GetFile(GetFileRequest(file_id=picture))).file.file_name == "picture.png"
+
+
+async def test_what_a_cut_attempt_stored_goes_and_nothing_that_a_step_names(home):
+    """One ends between a run's files and their step; what it stored is on no record of the job."""
+    script = Script(hang=asyncio.Event())
+    settings = {"LOUPE_ORCHESTRATOR_TIDY_AFTER_S": "0.5"}
+    async with asyncio.timeout(90), world(home, script, **settings) as it, it.file_server.channel() as channel:
+        records = FilesServiceStub(channel)
+
+        async def stored(job_id: str = "") -> set[str]:
+            found = await records.ListFiles(ListFilesRequest(job_id=job_id, page_size=200))
+            return {file.ref.file_id for file in found.files}
+
+        job_id = (await it.jobs.CreateJob(CreateJobRequest(spec=it.spec()))).job.job_id
+        await script.run_began.wait()
+        stray = await in_the_course_of(home, it, job_id)
+        other = await in_the_course_of(home, it, "req_" + "0" * 26)
+        assert await stored(job_id) == {stray}
+        assert script.hang is not None
+        script.hang.set()
+        watching = orchestrator_pb2.WatchJobRequest(job_id=job_id)
+        steps = [event.step async for event in it.jobs.WatchJob(watching) if event.HasField("step")]
+        made = made_files(steps)
+        assert len(made) == 8  # the ninth, its overlay, is the picture here
+        while await stored(job_id) != made:  # noqa: ASYNC110 - another process's work
+            await asyncio.sleep(0.1)
+        assert await stored() == made | {other, it.picture.file_id}
+        while b"files of cut attempts removed" not in it.server.log.read_bytes():  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.05)
+
+
+async def in_the_course_of(home: Path, it: World, request_id: str) -> str:
+    """Store a file as the orchestrator does in the course of a job, and return its id."""
+    addresses: dict[str, Any] = {"LOUPE_HOME": str(home), "LOUPE_FILES_ADDRESS": it.file_server.address}
+    settings = ServerSettings(**addresses)
+    mesh = Mesh("orchestrator", settings)
+
+    async def store() -> str:
+        identity.act_for(identity.Caller("local", Role.ROLE_ANALYST), request_id=request_id)
+        return (await mesh.files.write(b"left behind", "chart.png", request_id=f"{request_id}.9.chart")).file_id
+
+    try:
+        return await asyncio.create_task(store())
+    finally:
+        await mesh.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import resource
 from pathlib import Path
 
 import pytest
 
 from servers.files.media import HEAD_BYTES, identify_artifact
+from servers.files.stores import local
 from servers.files.stores.local import LocalStore
 from servers.kit.errors import StorageUnavailable
 
@@ -48,6 +51,33 @@ async def test_bytes_come_back_as_they_went_in_and_only_when_committed(tmp_path:
     await store.delete("a" * 64)
     await store.delete("a" * 64)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_blob_whose_name_is_not_safe_is_no_blob(tmp_path: Path, monkeypatch):
+    store = LocalStore(tmp_path / "files")
+    store.start()
+
+    def refuse(folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as bad_disk:
+        bad_disk.setattr(local, "_sync", refuse)
+        async with store.create() as pending:
+            await pending.append(b"one")
+            with pytest.raises(StorageUnavailable, match="the file store refused: Input/output error"):
+                await pending.commit("a" * 64)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert store.outage.is_active
+    async with store.create() as pending:
+        await pending.append(b"one")
+        await pending.commit("a" * 64)
+    with monkeypatch.context() as bad_disk:
+        bad_disk.setattr(local, "_sync", refuse)
+        async with store.create() as pending:
+            await pending.append(b"one")
+            with pytest.raises(StorageUnavailable):  # nor may the same bytes be promised again
+                await pending.commit("a" * 64)
+    assert [part async for part in store.read("a" * 64, 4)] == [b"one"]  # somebody else has them
 
 
 LARGE_JSON = json.dumps([{"label": "Ä" * 20, "number": 1.5, "none": None}] * 20_000, ensure_ascii=False).encode()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1 import incident_pb2
 from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Job, JobPriority, JobSpec, JobState, Step, Thought
 from loupe.type.v1.file_ref_pb2 import FileRef
-from servers.kit.database import open_database
+from servers.kit.database import open_database, transaction
 from servers.kit.errors import Overloaded
 from servers.kit.postgres import Schema
 from servers.orchestrator import workers as workers_module
@@ -23,7 +24,8 @@ from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.caretaker import Caretaker
 from servers.orchestrator.claims import Claims
 from servers.orchestrator.job_view import JobView
-from servers.orchestrator.journal import Fenced, Journal
+from servers.orchestrator.journal import AT_ONCE, Fenced, Journal
+from servers.orchestrator.tables import JOBS, PULSE
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
 from tests.postgres import schema
@@ -87,6 +89,14 @@ class World:
         job = await self.enqueue()
         assert await self.loop.began.get() == job.job_id
         return job
+
+    async def die(self) -> None:
+        """End the work as a process's sudden end does: no lease is renewed, nothing given back."""
+        tasks = [task for task in (self.workers._taking, self.workers._keeping, *self.workers._in_work) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.workers._taking = self.workers._keeping = None
 
     async def ended(self, job_id: str) -> Job:
         """The job, once it has ended."""
@@ -251,38 +261,71 @@ async def test_every_job_goes_on_after_a_restart_even_when_the_queue_has_become_
     assert [(step.WhichOneof("body"), step.attempt) for step in steps] == [("thought", 1), ("answer", 2)]
 
 
-async def test_a_job_under_which_the_process_ends_each_time_ends_as_an_incident(opened):
-    async with opened() as it:
+async def test_a_job_under_which_the_process_dies_each_time_ends_as_an_incident(opened):
+    async with opened(lease_s=0.2) as it:
         job = await it.enqueue()
         await it.loop.began.get()
+        await it.die()
     for _ in range(3):
-        async with opened() as it:
+        async with opened(lease_s=0.2) as it:
             await it.loop.began.get()
+            await it.die()
     async with opened() as it:
         ended = await it.ended(job.job_id)
     assert ended.incident.kind == KINDS.INCIDENT_KIND_WORKER_LOST
     assert ended.incident.summary == "one process after the other ended that ran the job"
+    assert ended.attempt == 5
 
 
-async def test_a_job_whose_records_are_refused_ends_as_soon_as_they_are_taken_again(opened, monkeypatch):
+async def test_a_process_that_gives_its_job_back_costs_it_nothing_however_often(opened):
+    async with opened() as it:
+        job = await it.busy()
+    for _ in range(6):
+        async with opened() as it:
+            assert await it.loop.began.get() == job.job_id
+    async with opened() as it:
+        it.loop.leave.set()
+        ended = await it.ended(job.job_id)
+    assert ended.state == JobState.JOB_STATE_SUCCEEDED
+    assert ended.attempt == 8
+
+
+async def test_a_job_whose_records_are_refused_goes_on_as_soon_as_they_are_taken_again(opened, monkeypatch):
     monkeypatch.setattr(workers_module, "STORAGE_RETRY_S", 0.01)
-    refused = asyncio.Event()
-    monkeypatch.setattr(workers_module.log, "error", lambda *_, **__: refused.set())
+    let_go = asyncio.Event()
+    monkeypatch.setattr(workers_module.log, "warning", lambda *_, **__: let_go.set())
     async with opened() as it:
         job = await it.enqueue()
         await it.loop.began.get()
         await _read_only(it.engine, "on")
         it.loop.leave.set()
-        await refused.wait()
+        await let_go.wait()
         assert (await it.journal.get("local", job.job_id)).state == JobState.JOB_STATE_RUNNING
         await _read_only(it.engine, "off")
         ended = await it.ended(job.job_id)
-    assert ended.incident.kind == KINDS.INCIDENT_KIND_STORAGE_FAILED
-    assert ended.incident.diagnosis in {
-        "the database refused: attempt to write a readonly database",
-        "the database refused: cannot execute SELECT FOR UPDATE in a read-only transaction",
-    }
-    assert ended.incident.HasField("create_time")
+        steps = await it.journal.steps(job.job_id, 0, 100)
+    assert ended.state == JobState.JOB_STATE_SUCCEEDED
+    assert [(step.WhichOneof("body"), step.attempt) for step in steps] == [("thought", 1), ("answer", 2)]
+
+
+async def test_an_outage_is_not_of_a_jobs_time(opened):
+    """As with a laptop that slept for an hour, or a database that was away for one."""
+    deadline = JobSpec().deadline
+    deadline.FromSeconds(20)
+    async with opened(count=1) as it:
+        in_work, waiting = await it.busy(), await it.enqueue(deadline=deadline)
+        await it.die()
+        async with transaction(it.engine) as connection:
+            for row in (await connection.execute(select(JOBS))).all():
+                times = {name: getattr(row, name) - timedelta(hours=1) for name in ("create_time", "deadline_time")}
+                await connection.execute(update(JOBS).where(JOBS.c.job_id == row.job_id).values(times))
+            beat = (await connection.execute(select(PULSE))).one().beat_time
+            await connection.execute(update(PULSE).values(beat_time=beat - timedelta(hours=1)))
+            await connection.execute(update(JOBS).values(wake_time=AT_ONCE))
+    async with opened() as it:
+        it.loop.leave.set()
+        for job in (in_work, waiting):
+            assert (await it.ended(job.job_id)).state == JobState.JOB_STATE_SUCCEEDED
 
 
 async def _read_only(engine: AsyncEngine, state: str) -> None:
@@ -320,10 +363,7 @@ async def test_two_processes_share_the_work_and_one_takes_up_what_the_other_lost
         await other.workers.start()
         jobs = [await one.enqueue(), await one.enqueue()]
         assert {await one.loop.began.get(), await other.loop.began.get()} == {job.job_id for job in jobs}
-        # As at a process's sudden end: it renews no lease and gives nothing back.
-        for task in (one.workers._taking, one.workers._keeping, *one.workers._in_work):
-            assert task is not None
-            task.cancel()
+        await one.die()
         other.loop.leave.set()
         for job in jobs:
             assert (await other.ended(job.job_id)).state == JobState.JOB_STATE_SUCCEEDED

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from io import RawIOBase
 from pathlib import Path
+from weakref import WeakValueDictionary
 
+from servers.kit.conditions import Condition
 from servers.kit.errors import StorageUnavailable
 
 
@@ -20,6 +23,14 @@ class LocalStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._incoming = folder / "incoming"
+        self._names = _Names()
+        self.outage = Condition("disk_refuses")
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Say of a disk that refused when it takes bytes again, until the block ends."""
+        async with self.outage.ended_by(lambda: asyncio.to_thread(self._takes_bytes)):
+            yield
 
     def start(self) -> None:
         """Make the folder, and drop what an earlier process left half-written."""
@@ -33,11 +44,11 @@ class LocalStore:
         try:
             descriptor, name = tempfile.mkstemp(dir=self._incoming)
         except OSError as error:
-            raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
+            raise self.refused(error) from error
         # Unbuffered: a full disk is told by the write that met it, and by no flush behind our back.
         with os.fdopen(descriptor, "w+b", buffering=0) as file:
             try:
-                yield PendingFile(file, Path(name), self._folder)
+                yield PendingFile(self, file, Path(name))
             finally:
                 await asyncio.to_thread(Path(name).unlink, missing_ok=True)
 
@@ -74,6 +85,45 @@ class LocalStore:
         """Return where a blob is, or would be."""
         return _path(self._folder, sha256)
 
+    def refused(self, error: OSError) -> StorageUnavailable:
+        """Note that the disk refused, and return what callers are told."""
+        reason = f"the file store refused: {error.strerror}"
+        self.outage.begin(reason)
+        return StorageUnavailable(reason)
+
+    def keep(self, descriptor: int, path: Path, sha256: str) -> None:
+        """Give a file that is open its name as a blob, durable both, or leave no blob.
+
+        Raises:
+          OSError: the disk refused. A sync that failed is not asked for again: the kernel may have dropped what it
+            could not write, and would call the next one a success. Whoever comes again brings the bytes again.
+        """
+        target = self.path(sha256)
+        with self._names.held(sha256):  # or another upload of the same bytes could count on a name that is taken back
+            is_new = not target.exists()
+            if is_new:
+                os.fsync(descriptor)
+                if not target.parent.exists():
+                    target.parent.mkdir(mode=0o700, exist_ok=True)
+                    _sync(self._folder)
+                path.rename(target)
+            # The name is durable only once its folder is; an earlier process may have ended before it was.
+            try:
+                _sync(target.parent)
+            except OSError:
+                if is_new:
+                    target.unlink(missing_ok=True)
+                raise
+
+    def _takes_bytes(self) -> bool:
+        try:
+            with tempfile.TemporaryFile(dir=self._incoming, buffering=0) as file:
+                file.write(b"\0")
+                os.fsync(file.fileno())
+        except OSError:
+            return False
+        return True
+
     def _found(self) -> list[tuple[str, os.stat_result]]:
         return [(path.name, path.stat()) for path in self._folder.glob("??/*") if len(path.name) == 64]
 
@@ -81,11 +131,11 @@ class LocalStore:
 class PendingFile:
     """Bytes on their way into a local folder."""
 
-    def __init__(self, file: RawIOBase, path: Path, folder: Path) -> None:
+    def __init__(self, store: LocalStore, file: RawIOBase, path: Path) -> None:
+        self._store = store
         self._file = file
         self.path = path
         self.size_bytes = 0
-        self._folder = folder
 
     async def append(self, data: bytes) -> None:
         """Add bytes."""
@@ -93,7 +143,7 @@ class PendingFile:
             await asyncio.to_thread(self._write, data)
             self.size_bytes += len(data)
         except OSError as error:
-            raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
+            raise self._store.refused(error) from error
 
     async def head(self, size_bytes: int) -> bytes:
         """Return the first bytes."""
@@ -105,28 +155,44 @@ class PendingFile:
     async def commit(self, sha256: str) -> None:
         """Make the blob durable under its digest."""
         try:
-            await asyncio.to_thread(self._commit, sha256)
+            await asyncio.to_thread(self._store.keep, self._file.fileno(), self.path, sha256)
         except OSError as error:
-            raise StorageUnavailable(f"the file store refused: {error.strerror}") from error
+            raise self._store.refused(error) from error
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
 
-    def _commit(self, sha256: str) -> None:
-        target = _path(self._folder, sha256)
-        if target.exists():
-            return
-        os.fsync(self._file.fileno())
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        self.path.rename(target)
-        # The name is durable only once its folder is.
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+class _Names:
+    """Lets one thread at a time give a name, for each name."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
+        self._own = threading.Lock()
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        with self._own:
+            lock = self._locks.setdefault(name, _Lock())
+        with lock.lock:
+            yield
+
+
+class _Lock:
+    """A lock that can be referred to weakly."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _path(folder: Path, sha256: str) -> Path:
