@@ -44,4 +44,4 @@ class SpeechServicer(SpeechServiceServicer):
 
     async def GetEngine(self, request: GetEngineRequest, context: Any) -> GetEngineResponse:
         """Return what the engine is and how it is."""
-        return GetEngineResponse(status=await self._engine.status())
+        return GetEngineResponse(engine=await self._engine.status())

@@ -155,7 +155,7 @@ async def test_the_builtin_engine_stands_in_and_says_so(world):
     assert [segment.text for segment in answer.transcript.segments] == ["go forward ten meters"]
     assert answer.engine.name == "builtin"
     assert answer.engine.degraded_reason.startswith("whisper could not answer: ")
-    status = (await speech.GetEngine(GetEngineRequest())).status
+    status = (await speech.GetEngine(GetEngineRequest())).engine
     assert (status.state, status.fallback) == (EngineState.ENGINE_STATE_DEGRADED, "builtin")
 
     with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -168,7 +168,7 @@ async def test_the_builtin_engine_stands_in_and_says_so(world):
     models.says(said(("Geh vorwärts.", 0.3, 2.0), language="german"))
     answer = await transcribed(files, speech, sounds.recorded(GO), "de")
     assert (answer.transcript.language, answer.engine.degraded_reason) == ("de", "")
-    status = (await speech.GetEngine(GetEngineRequest())).status
+    status = (await speech.GetEngine(GetEngineRequest())).engine
     assert (status.state, status.engine.revision) == (EngineState.ENGINE_STATE_READY, "r3")
 
 

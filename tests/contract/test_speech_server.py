@@ -213,5 +213,5 @@ async def test_a_full_server_says_when_to_come_again_and_cancelling_frees_the_pl
 
 
 async def test_the_engine_is_told(speech):
-    status = (await speech.GetEngine(GetEngineRequest())).status
+    status = (await speech.GetEngine(GetEngineRequest())).engine
     assert (status.engine.name, status.state) == ("builtin", EngineState.ENGINE_STATE_READY)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ from PIL import Image
 
 from cli import mesh_state
 from cli.processes import ProcessId
+from servers.kit.keys import KeyFolder
+from tests import sounds
 
 COFFEE = Path(__file__).parents[2] / "examples" / "coffee.png"
 NINE = [
@@ -31,7 +34,7 @@ NINE = [
     *("data.csv", "manifest.json", "overlay.png", "report.md"),
 ]
 PATIENCE_S = 120
-SERVERS = ["files", "vision", "reasoning", "codegen", "critic", "sandbox", "router", "orchestrator", "envoy"]
+SERVERS = ["files", "vision", "speech", "reasoning", "codegen", "critic", "sandbox", "router", "orchestrator", "envoy"]
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ def test_models_status_shows_the_engine_of_every_server_that_may_ask_a_model(she
     head, *lines = [line.split() for line in done.stdout.splitlines()]
     assert head == ["SERVER", "ENGINE", "MODEL", "REVISION", "MEMORY", "STATE"]
     assert [(line[0], line[1], line[-1]) for line in lines] == [
-        (name, "builtin", "ready") for name in ("vision", "reasoning", "codegen", "critic")
+        (name, "builtin", "ready") for name in ("vision", "speech", "reasoning", "codegen", "critic")
     ]
     told = json.loads(shell.loupe("models", "list", "--json").stdout)
     assert told == {"pulled": [], "routed": []}
@@ -252,6 +255,59 @@ def test_a_corrected_tick_makes_the_data_new_without_the_picture(shell: Shell, f
 
     assert refused.returncode == 1
     assert refused.stderr.startswith("loupe: f1: corrections[0].tick.tick: axis y has ")
+
+
+def test_transcribe_prints_what_is_said_as_lines_as_subtitles_and_as_envoy_has_it(shell: Shell, first) -> None:
+    shutil.copy(sounds.GO_FORWARD, shell.folder / "said.flac")
+
+    done = shell.loupe("transcribe", "said.flac")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "[0:00.4] go forward ten meters\n")
+
+    done = shell.loupe("transcribe", "said.flac", "--format", "srt", "--language", "en")
+    number, times, text, *_ = done.stdout.splitlines()
+    assert (number, text) == ("1", "go forward ten meters")
+    assert re.fullmatch(r"00:00:00,4\d\d --> 00:00:02,[01]\d\d", times)
+
+    told = json.loads(shell.loupe("transcribe", "said.flac", "--json").stdout)
+    state = mesh_state.read_running(shell.run_dir)
+    assert state is not None
+    headers = {"authorization": f"Bearer {KeyFolder(shell.home / 'keys').api_key()}"}
+    with httpx.Client(base_url=f"http://{state.address}", headers=headers) as rest:
+        stored = rest.post("/v1/files", content=sounds.GO_FORWARD.read_bytes()).json()["file"]
+        assert stored["media_type"] == "audio/flac"
+        assert rest.post("/v1/speech:transcribe", json={"file": stored}, timeout=60).json() == told
+        streamed = rest.post("/v1/speech:streamTranscribe", json={"request": {"file": stored}}, timeout=60).text
+        segment, end = map(json.loads, streamed.splitlines())
+        assert segment["segment"] == told["transcript"]["segments"][0]
+        assert end["end"]["audio"] == told["audio"]
+        assert rest.get("/v1/speech/engine").json()["engine"]["state"] == "ENGINE_STATE_READY"
+
+
+def test_transcribe_says_in_a_line_that_nobody_speaks_or_that_it_is_no_recording(shell: Shell, first) -> None:
+    (shell.folder / "hum.wav").write_bytes(sounds.recorded(sounds.tone(100, 2)))
+    (shell.folder / "cut.wav").write_bytes(sounds.recorded(sounds.go_forward())[:30_000])
+
+    nobody = shell.loupe("transcribe", "hum.wav")
+    picture = shell.loupe("transcribe", "coffee.png")
+    text = shell.loupe("transcribe", __file__)
+    cut = shell.loupe("transcribe", "cut.wav")
+
+    assert (nobody.returncode, nobody.stdout) == (3, "")
+    assert nobody.stderr.startswith("hum.wav: nobody speaks: ")
+    assert (picture.returncode, text.returncode, cut.returncode) == (1, 1, 1)
+    assert picture.stderr.startswith("loupe: coffee.png: this is no recording that Loupe knows")
+    assert text.stderr.endswith("recordings are WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, MP4, WebM, AVI\n")
+    assert cut.stderr.startswith("loupe: cut.wav: the file ends after 0.9 s of the 2.8 s")
+    assert all(one.stderr.count("\n") == 1 for one in (nobody, picture, text, cut))
+
+
+def test_a_job_on_a_recording_says_that_it_takes_images(shell: Shell, first) -> None:
+    (shell.folder / "hum.wav").write_bytes(sounds.recorded(sounds.tone(100, 2)))
+
+    done = shell.loupe("analyze", "hum.wav", "-o", "refused")
+
+    assert done.returncode == 1
+    assert "PNG, JPEG, GIF, WEBP and BMP" in done.stdout + done.stderr
 
 
 def test_extract_of_a_broken_image_is_code_one(shell: Shell, first) -> None:

@@ -54,6 +54,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["analyze"], 2, "loupe: Missing argument 'IMAGE...'."),
         (["analyze", "none.png"], 2, "loupe: none.png: no such file or directory"),
         (["extract", "."], 2, "loupe: .: is a folder, not an image"),
+        (["transcribe", "."], 2, "loupe: .: is a folder, not a recording"),
         (
             ["analyze", "none.png", "-p", " "],
             2,
@@ -70,7 +71,7 @@ def test_help_loads_nothing_heavy() -> None:
         (
             ["logs", "printer"],
             2,
-            "loupe: there is no server 'printer': one of files, vision, reasoning, codegen, critic, sandbox, "
+            "loupe: there is no server 'printer': one of files, vision, speech, reasoning, codegen, critic, sandbox, "
             "router, orchestrator, envoy, supervisor",
         ),
     ],
