@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+from loupe.router.v1.document_pb2 import ConvertRequest, ConvertResponse
 from loupe.router.v1.router_pb2 import (
     CompleteRequest,
     CompleteResponse,
@@ -25,6 +27,7 @@ from loupe.router.v1.router_pb2 import (
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceServicer
 from servers.kit.identity import caller
 from servers.router.budgets import Budgets
+from servers.router.converting.converting import converted
 from servers.router.fleet import Fleet
 from servers.router.ledger import Ledger
 from servers.router.listing import list_models
@@ -52,6 +55,8 @@ class RouterServicer(RouterServiceServicer):
         self._fleet = fleet
         self._ledger = ledger
         self._budgets = budgets
+        # One after the other: calls of models go on beside one thread of it, not beside many.
+        self._converting = asyncio.Semaphore(1)
 
     async def Complete(self, request: CompleteRequest, context: Any) -> CompleteResponse:
         """Return a whole answer."""
@@ -72,6 +77,11 @@ class RouterServicer(RouterServiceServicer):
     async def Transcribe(self, request: TranscribeRequest, context: Any) -> TranscribeResponse:
         """Return what is said."""
         return await self._transcriptions.transcribe(request)
+
+    async def Convert(self, request: ConvertRequest, context: Any) -> ConvertResponse:
+        """Convert between Markdown, documents and data."""
+        async with self._converting:
+            return await asyncio.to_thread(converted, request)
 
     async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
         """List what may be asked for."""

@@ -42,6 +42,13 @@ async def test_every_path_of_the_router_works_through_the_gateway(home):
             assert (await client.get("/v1/router/usage")).json()["rows"][0]["cost_usd"] == "0.000032000"
             assert (await client.get("/v1/router/models")).json()["models"][0]["name"] == "a/m"
 
+            nested = "- a\n" + "".join(f"{'  ' * depth}- a\n" for depth in range(1, 8))
+            made = (await client.post("/v1/router:convert", json={"markdown": nested})).json()["document"]
+            back = await client.post("/v1/router:convert", json={"document": made})
+            assert back.json()["markdown"].count("a\n") == 8
+            wrong = await client.post("/v1/router:convert", json={"answer": "{'a': 1}"})
+            assert (wrong.status_code, wrong.json()["details"][0]["reason"]) == (400, "INVALID_FIELD")
+
             fake.says(raw(HELLO))
             streamed = await client.post("/v1/chat/completions", json=HI | {"stream": True})
             assert events(streamed.text)[-1] == "[DONE]"
