@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +29,17 @@ class TemplateProcess:
     def __init__(self, source: str, *, limit_s: float = 2.0) -> None:
         self._source = source
         self._limit_s = limit_s
-        self._process: asyncio.subprocess.Process | None = None
+        self._running: _Running | None = None
         self._turn = asyncio.Lock()
 
     async def render(self, variables: Mapping[str, Any]) -> str:
         """Return the prompt that the template makes of its variables. Raises TemplateFailed."""
         async with self._turn:
             try:
-                if self._process is None:
-                    self._process = await self._started()
-                    await self._asked(self._process, {"source": self._source}, _START_S)
-                return await self._asked(self._process, variables, self._limit_s)
+                if self._running is None:
+                    self._running = await _started()
+                    await self._running.ask({"source": self._source}, _START_S)
+                return await self._running.ask(variables, self._limit_s)
             except TemplateFailed:
                 raise
             except BaseException as error:
@@ -45,7 +47,7 @@ class TemplateProcess:
                 await self._end()
                 if isinstance(error, TimeoutError):
                     raise TemplateFailed(f"took over {self._limit_s:g} s") from error
-                if isinstance(error, asyncio.IncompleteReadError | ConnectionError | ValueError):
+                if isinstance(error, asyncio.IncompleteReadError | OSError | ValueError):
                     raise TemplateFailed("ended its process") from error
                 raise
 
@@ -53,34 +55,48 @@ class TemplateProcess:
         """End the process."""
         await self._end()
 
-    async def _started(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", str(_PROGRAM)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={},
-        )
+    async def _end(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.process.kill()
+            running.writer.close()
+            await asyncio.to_thread(running.process.wait)
 
-    @staticmethod
-    async def _asked(process: asyncio.subprocess.Process, frame: Mapping[str, Any], limit_s: float) -> str:
-        assert process.stdin is not None
-        assert process.stdout is not None
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A process, and the socket that is its stdin and stdout."""
+
+    process: subprocess.Popen[bytes]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, frame: Mapping[str, Any], limit_s: float) -> str:
+        """Return the text that answers a frame. Raises TemplateFailed where it is an error, else what breaks."""
         body = orjson.dumps(frame)
         async with asyncio.timeout(limit_s):
-            process.stdin.write(len(body).to_bytes(4, "little") + body)
-            await process.stdin.drain()
-            size = int.from_bytes(await process.stdout.readexactly(4), "little")
+            self.writer.write(len(body).to_bytes(4, "little") + body)
+            await self.writer.drain()
+            size = int.from_bytes(await self.reader.readexactly(4), "little")
             if size > _MAX_ANSWER_BYTES:
                 raise ValueError(f"{size} bytes in an answer")
-            answer = orjson.loads(await process.stdout.readexactly(size))
+            answer = orjson.loads(await self.reader.readexactly(size))
         if "error" in answer:
             raise TemplateFailed(answer["error"])
         return str(answer["text"])
 
-    async def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+
+async def _started() -> _Running:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = _spawned(theirs)
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    return _Running(process, reader, writer)
+
+
+def _spawned(stream: socket.socket) -> subprocess.Popen[bytes]:
+    # On the loop's own thread, a few milliseconds once, and by vfork: uvloop forks, and a child of a process in which
+    # gRPC is at work does not always live to its exec.
+    return subprocess.Popen(
+        [sys.executable, "-I", str(_PROGRAM)], stdin=stream, stdout=stream, stderr=subprocess.DEVNULL, env={}
+    )

@@ -17,7 +17,7 @@ from servers.kit.models.prompts import Prompt, read_prompt
 from servers.kit.models.schema import schema_of
 from servers.kit.models.structured import Form, as_data
 from servers.reasoning.engines.model import NOT_THE_MODELS as NOT_THE_PLANNERS
-from servers.router.configuration import Configuration
+from servers.router.configuration import Configuration, RouteSection
 from servers.vision.opinion import form as vision_form
 
 PROMPTS = [
@@ -124,8 +124,10 @@ def test_no_model_can_claim_evidence_or_limits():
 
 def test_the_file_of_providers_on_the_page_is_a_usable_one():
     page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
-    (block,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    block, by_quality = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     configuration = Configuration.model_validate(tomllib.loads(block))
+    (route,) = tomllib.loads(by_quality)["routes"]
+    assert RouteSection.model_validate(route).policy == "quality"
     models = {model.name: model for provider in configuration.providers for model in provider.models}
     for server, model in re.findall(r"LOUPE_(\w+)_ENGINE=routed\s+LOUPE_\w+_MODEL=(\S+)", page):
         needs_json = server != "CODEGEN"
