@@ -143,12 +143,7 @@ async def with_content(request: TranscribeRequest, files: FilesClient, *, max_by
         size = len(content)
     if size > max_bytes:
         raise TooLarge(f"{ref.file_id} has {size} bytes, at most {max_bytes} are sent to a model")
-    filled = TranscribeRequest(
-        model=request.model,
-        language=request.language,
-        wants_words=request.wants_words,
-        switches=request.switches,
-        job_id=request.job_id,
-    )
+    filled = TranscribeRequest()
+    filled.CopyFrom(request)
     filled.audio.content = content
     return filled

@@ -14,10 +14,20 @@ import pytest
 from pydantic import ValidationError
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from loupe.router.v1.router_pb2 import EmbedRequest, EndState, FailureClass, FinishReason, Sampling, Switches
+from loupe.router.v1.router_pb2 import (
+    Audio,
+    EmbedRequest,
+    EndState,
+    FailureClass,
+    FinishReason,
+    Sampling,
+    Switches,
+    TranscribeRequest,
+)
 from servers.kit import identity
 from servers.kit.errors import ContextTooLong, InvalidField, LoupeError, Overloaded, PolicyRefused, UpstreamUnavailable
 from servers.router.configuration import Configuration
+from tests.recordings import wav
 from tests.routing import ask, provider, routing
 
 ONCE = Switches(retry=False)
@@ -132,6 +142,73 @@ def at(server, **more):
     models = ({"name": "m", "upstream": "chat"}, {"name": "e", "upstream": "embed", "serves": "embeddings"})
     quick = {"first_token_timeout_s": 0.5, "stall_timeout_s": 0.3, "breaker_failures": 1000}
     return provider("t", f"grpc://127.0.0.1:{server.port}", *models, kind="triton", **(quick | more))
+
+
+HEAR = (
+    (("audio", "BYTES", [1]), ("language", "BYTES", [1])),
+    ("text_output", "language", "duration_s", "segments", "words"),
+)
+SEGMENTS = json.dumps([{"start": 0, "end": 1.5, "text": "the river"}])
+HEARD = [
+    response(strings("text_output", "the")),
+    response(
+        strings("text_output", " river"),
+        strings("language", "en"),
+        strings("segments", SEGMENTS),
+        count("duration_s", 2.5, "FP32", np.float32),
+    ),
+]
+
+
+def hearing(server):
+    model = {"name": "m", "upstream": "hear", "transcription": True}
+    quick = {"first_token_timeout_s": 0.5, "stall_timeout_s": 0.3, "breaker_failures": 1000}
+    return provider("t", f"grpc://127.0.0.1:{server.port}", model, kind="triton", **quick)
+
+
+def recording(**more):
+    return TranscribeRequest(**({"model": "m", "audio": Audio(content=wav(0.5)), "switches": ONCE} | more))
+
+
+async def test_a_recording_goes_as_a_tensor_with_its_language_and_comes_back_with_times(home):
+    async with (
+        triton(*HEARD, models={"hear": HEAR}, loaded={"hear"}) as server,
+        routing(home, hearing(server)) as it,
+    ):
+        made = await it.transcriptions.transcribe(recording(language="en"))
+        assert (made.text, made.language, made.usage.audio_s) == ("the river", "en", 2.5)
+        assert [(one.text, one.end.ToMilliseconds()) for one in made.segments] == [("the river", 1500)]
+        sent = server.asked[-1][0]
+        assert [tensor.name for tensor in sent.inputs] == ["audio", "language"]
+        assert [content[4:] for content in sent.raw_input_contents] == [wav(0.5), b"en"]
+
+
+async def test_a_model_that_declares_no_language_and_no_times_is_told_none_and_tells_none(home):
+    shape = (HEAR[0][:1], ("text_output",))
+    said = response(strings("text_output", "tea"))
+    async with triton(said, models={"hear": shape}, loaded={"hear"}) as server, routing(home, hearing(server)) as it:
+        made = await it.transcriptions.transcribe(recording(language="en"))
+        assert (made.text, len(made.segments), made.usage.audio_s) == ("tea", 0, 0.5)
+        assert [tensor.name for tensor in server.asked[-1][0].inputs] == ["audio"]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ([response(strings("text_output", "a"), strings("segments", "{"))], "segments is no JSON"),
+        ([response(strings("text_output", "a"), strings("segments", '[{"start": 1}]'))], "is no transcription"),
+        ([response(count("text_output", 3))], "text_output is no text"),
+        ([response(strings("text_output", "a"), count("duration_s", -1.0, "FP32", np.float32))], "is no transcription"),
+        ([response(strings("text_output", "a")), None], "no response for 0.3 s"),
+        ([None], "no answer within 0.5 s|no response within 0.5 s"),
+        ([], "the answer is empty"),
+    ],
+)
+async def test_what_is_no_transcription_of_a_triton_is_a_failure(home, script, message):
+    async with triton(models={"hear": HEAR}, loaded={"hear"}) as server, routing(home, hearing(server)) as it:
+        server.script = script
+        with pytest.raises(UpstreamUnavailable, match=message):
+            await it.transcriptions.transcribe(recording())
 
 
 async def test_a_chat_goes_as_one_tensor_and_comes_back_in_pieces(home, monkeypatch):

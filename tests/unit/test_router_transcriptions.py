@@ -17,11 +17,13 @@ from loupe.router.v1.router_pb2 import (
     Usage,
     UsageGroup,
 )
+from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.kit.errors import (
     BudgetExhausted,
     DamagedMedia,
     InvalidField,
     NoCapableModel,
+    TooLarge,
     UnsupportedMediaType,
     UpstreamUnavailable,
 )
@@ -32,7 +34,7 @@ from servers.router.formats.languages import code_of
 from servers.router.journal import Journal, read_segment
 from servers.router.listing import list_models
 from servers.router.prices import Prices
-from servers.router.recordings import Length, container_of, length_of
+from servers.router.recordings import Length, container_of, length_of, with_content
 from tests.fake_models import fake_models, http, raw, refusal, silence
 from tests.recordings import flac_head, wav
 from tests.routing import provider, routing
@@ -388,3 +390,31 @@ def test_a_row_that_an_older_version_left_in_its_journal_is_taken_in(home):
     path.write_text(json.dumps(old) + "\n" + json.dumps(old | {"more": 1}) + "\n")
     (row,) = read_segment(path)
     assert (row.call_id, row.audio_ms) == ("call_1", 0)
+
+
+class Files:
+    """The files server's side of a reference."""
+
+    def __init__(self, content):
+        self.content = content
+        self.read_count = 0
+
+    async def read(self, ref):
+        self.read_count += 1
+        return self.content
+
+
+async def test_a_recording_by_reference_is_read_for_the_caller_and_none_that_is_too_large():
+    files = Files(wav(0.5))
+    request = asked(audio=Audio(file=FileRef(file_id="file_1")), language="en", wants_words=True, job_id="job_1")
+    filled = await with_content(request, files, max_bytes=10_000)
+    assert filled.audio.content == wav(0.5)
+    filled.audio.CopyFrom(request.audio)
+    assert filled == request
+    with pytest.raises(TooLarge, match="file_1 has 8044 bytes, at most 8000"):
+        await with_content(request, files, max_bytes=8000)
+    assert files.read_count == 2
+    request.audio.file.size_bytes = 10_001
+    with pytest.raises(TooLarge, match="file_1 has 10001 bytes"):
+        await with_content(request, files, max_bytes=10_000)
+    assert files.read_count == 2  # what says that it is too large is not even read

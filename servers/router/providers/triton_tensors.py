@@ -124,6 +124,8 @@ def text_in(result: Any, name: str) -> str:
     values = values_in(result, name)
     if values is None or not values.size:
         return ""
+    if values.dtype.kind != "O":
+        raise ProviderFailure(failures.MALFORMED, f"{name} is no text")
     try:
         return b"".join(bytes(value) for value in values.flat).decode()
     except (UnicodeDecodeError, TypeError) as error:
