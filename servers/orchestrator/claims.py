@@ -72,7 +72,6 @@ class Claims:
             .with_for_update(of=JOBS, skip_locked=True)
         )
         async with transaction(self._engine) as connection:
-            await beat(connection, await clock(connection))
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None

@@ -39,11 +39,15 @@ class World:
         self.archive = Archive(self.store, self.catalog, max_bytes=2**20, max_pixels=100)
         self.sweep = Sweep(self.store, self.catalog, every_s=HOUR_S, grace_s=HOUR_S)
 
-    async def take(self, content: bytes, *, owner: str = "ann", request_id: str = "") -> StoredFile:
+    async def take(
+        self, content: bytes, *, owner: str = "ann", request_id: str = "", job_id: str | None = None
+    ) -> StoredFile:
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        return await self.archive.take(chunks(), owner=owner, request_id=request_id, file_name="", is_upload=False)
+        return await self.archive.take(
+            chunks(), owner=owner, request_id=request_id, file_name="", is_upload=False, job_id=job_id
+        )
 
     def blobs(self) -> set[str]:
         return {path.name for path in self.folder.glob("??/*")}
@@ -72,6 +76,19 @@ async def test_bytes_stay_as_long_as_anyone_has_them_and_no_longer(world):
     await world.archive.forget("ben", two.ref.file_id)
     assert world.blobs() == set()
     assert [await world.count(table) for table in ("files", "blobs", "claims")] == [0, 0, 0]
+
+
+async def test_what_was_stored_for_a_job_is_listed_for_it(world):
+    one = "job_" + "1" * 26
+    stored = [await world.take(content, job_id=one) for content in (b"a", b"b")]
+    await world.take(b"a", owner="ben", job_id=one)
+    for job_id in ("job_" + "2" * 26, None):
+        await world.take(b"c", job_id=job_id)
+    first, token = await world.catalog.page("ann", 1, "", job_id=one)
+    second, last = await world.catalog.page("ann", 1, token, job_id=one)
+    assert [*first, *second] == stored[::-1]
+    assert last == ""
+    assert len((await world.catalog.page("ann", 9, ""))[0]) == 4
 
 
 async def test_the_same_request_many_times_at_once_is_one_file(world):

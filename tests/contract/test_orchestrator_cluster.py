@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from loupe.orchestrator.v1 import orchestrator_pb2
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState, Step
+from servers.kit.errors import StorageUnavailable
 from tests.contract.cluster_world import Cluster, cluster
 from tests.contract.orchestrator_world import kinds
 from tests.contract.scripted_peers import Script
@@ -140,6 +141,36 @@ async def test_a_database_that_is_restarted_in_mid_job_costs_no_step(it, undistu
             except grpc.aio.AioRpcError:  # the watcher's own call may meet the outage
                 await asyncio.sleep(0.1)
     assert_whole(job, steps, undisturbed)
+
+
+async def test_a_server_that_is_away_while_the_database_is_ends_no_job(it, undisturbed, postgres):
+    """Nobody could be told of the job's end; once they can, it can go on."""
+    stopping: list[asyncio.Task[None]] = []
+
+    async def stop(call: str) -> None:
+        if call == "AnalyzeImage" and not stopping:
+            stopping.append(asyncio.create_task(asyncio.to_thread(postgres.stop)))
+        await asyncio.gather(*stopping)
+
+    def is_let_go_of() -> bool:
+        return any(b"job let go of" in log.read_bytes() for log in it.logs.values())
+
+    async with asyncio.timeout(WITHIN_S):
+        it.script.before, it.script.vision_error = stop, StorageUnavailable("the files are away")
+        it.script.readings = 0
+        job = await it.create()
+        while not is_let_go_of():  # noqa: ASYNC110 - files
+            await asyncio.sleep(0.05)
+        it.script.before = it.script.vision_error = None
+        await asyncio.to_thread(postgres.start)
+        while True:
+            try:
+                job, steps = await it.ended(job.job_id)
+                break
+            except grpc.aio.AioRpcError:  # the watcher's own call may meet the outage
+                await asyncio.sleep(0.1)
+    assert_whole(job, steps, undisturbed)
+    assert {step.attempt for step in steps} == {1, 2}
 
 
 async def test_a_worker_that_is_asked_to_end_hands_its_jobs_over_at_once(it, undisturbed):

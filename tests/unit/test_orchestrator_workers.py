@@ -25,6 +25,7 @@ from servers.orchestrator.caretaker import Caretaker
 from servers.orchestrator.claims import Claims
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import AT_ONCE, Fenced, Journal
+from servers.orchestrator.removal import Removal
 from servers.orchestrator.tables import JOBS, PULSE
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
@@ -308,7 +309,7 @@ async def test_a_job_whose_records_are_refused_goes_on_as_soon_as_they_are_taken
     assert [(step.WhichOneof("body"), step.attempt) for step in steps] == [("thought", 1), ("answer", 2)]
 
 
-async def test_an_outage_is_not_of_a_jobs_time(opened):
+async def test_an_outage_is_not_of_a_jobs_time_and_what_ended_is_tidied_once(opened):
     """As with a laptop that slept for an hour, or a database that was away for one."""
     deadline = JobSpec().deadline
     deadline.FromSeconds(20)
@@ -326,6 +327,13 @@ async def test_an_outage_is_not_of_a_jobs_time(opened):
         it.loop.leave.set()
         for job in (in_work, waiting):
             assert (await it.ended(job.job_id)).state == JobState.JOB_STATE_SUCCEEDED
+        removal = Removal(it.engine)
+        named = {"file_" + "0" * 26}  # its input; these jobs made nothing
+        assert await removal.untidied(timedelta(hours=1), 9) == []
+        found = await removal.untidied(timedelta(), 9)
+        assert found == [("local", job.job_id, named) for job in (in_work, waiting)]
+        await removal.tidied(in_work.job_id)
+        assert [job_id for _, job_id, _ in await removal.untidied(timedelta(), 9)] == [waiting.job_id]
 
 
 async def _read_only(engine: AsyncEngine, state: str) -> None:
