@@ -36,6 +36,8 @@ class TemplateProcess:
         """Return the prompt that the template makes of its variables. Raises TemplateFailed."""
         async with self._turn:
             try:
+                if self._running is not None and self._running.process.poll() is not None:
+                    await self._end()  # somebody killed it since
                 if self._running is None:
                     self._running = await _started()
                     await self._running.ask({"source": self._source}, _START_S)
@@ -47,7 +49,8 @@ class TemplateProcess:
                 await self._end()
                 if isinstance(error, TimeoutError):
                     raise TemplateFailed(f"took over {self._limit_s:g} s") from error
-                if isinstance(error, asyncio.IncompleteReadError | OSError | ValueError):
+                # RuntimeError: what uvloop raises for a socket that is closed.
+                if isinstance(error, asyncio.IncompleteReadError | OSError | ValueError | RuntimeError):
                     raise TemplateFailed("ended its process") from error
                 raise
 
@@ -98,5 +101,9 @@ def _spawned(stream: socket.socket) -> subprocess.Popen[bytes]:
     # On the loop's own thread, a few milliseconds once, and by vfork: uvloop forks, and a child of a process in which
     # gRPC is at work does not always live to its exec.
     return subprocess.Popen(
-        [sys.executable, "-I", str(_PROGRAM)], stdin=stream, stdout=stream, stderr=subprocess.DEVNULL, env={}
+        [sys.executable, "-I", str(_PROGRAM)],
+        stdin=stream.fileno(),
+        stdout=stream.fileno(),
+        stderr=subprocess.DEVNULL,
+        env={},
     )

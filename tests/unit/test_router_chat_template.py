@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 
+import psutil
 import pytest
 
 from loupe.router.v1.router_pb2 import CompleteRequest, Image, Message, MessageRole, Part, ToolCall
@@ -75,6 +78,18 @@ async def test_a_template_without_end_is_ended_and_the_next_prompt_is_made():
         with pytest.raises(TemplateFailed, match=r"took over 0.2 s"):
             await template.render({"n": 99999})
         assert await template.render({"n": 3}) == "3"
+    finally:
+        await template.close()
+
+
+async def test_a_process_that_was_killed_is_started_again():
+    template = TemplateProcess("{{ n }}")
+    try:
+        assert await template.render({"n": 1}) == "1"
+        (child,) = [one for one in psutil.Process().children() if "chat_template.py" in " ".join(one.cmdline())]
+        child.kill()
+        await asyncio.to_thread(os.waitid, os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert await template.render({"n": 2}) == "2"
     finally:
         await template.close()
 
