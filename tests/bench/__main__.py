@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.bench import bad_input, jobs, overhead, quality, reading, router, sandboxes, whole_job
+from tests.bench import bad_input, jobs, overhead, quality, reading, router, sandboxes, speech, whole_job
 from tests.bench.table import print_table
 from tests.bench.world import world
 
@@ -24,6 +24,7 @@ async def main() -> int:
     readings = await reading.read_all()  # after the mesh is gone: it takes both cores
     rows += reading.rows(readings)
     rows += quality.rows([quality.of_builtin(readings)])
+    rows += speech.speech()
     rows += await jobs.jobs()
     rows += await router.router()
     print_table(rows)

@@ -169,7 +169,7 @@ def test_status_shows_every_server_and_all_serve(shell: Shell, first) -> None:
 
     table = shell.loupe("status").stdout.splitlines()
     assert table[0].split() == ["NAME", "STATE", "PID", "MEMORY", "ADDRESS"]
-    assert [line.split()[:2] for line in table[1:10]] == [[name, "serving"] for name in SERVERS]
+    assert [line.split()[:2] for line in table[1:11]] == [[name, "serving"] for name in SERVERS]
 
 
 def test_models_status_shows_the_engine_of_every_server_that_may_ask_a_model(shell: Shell, first) -> None:
