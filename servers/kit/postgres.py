@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any
 
 import asyncpg
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from servers.kit.conditions import Condition
@@ -22,6 +24,9 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 5
 CANCEL_WAIT_S = 0.5
 POOL_TIMEOUT_S = 5
+ASKED_AFTER_S = 0.25
+"""A connection that lay in the pool for longer is asked whether it lives before it is lent; one question is one round
+trip of the four or five that a transaction takes."""
 START_WAIT_S = 30.0
 """PostgreSQL may start beside us; who still finds none after this ends, and is started again by what started it."""
 MIGRATION_WAIT_S = 120
@@ -38,6 +43,8 @@ _HOPELESS = (
     asyncpg.InsufficientPrivilegeError,
     asyncpg.ClientConfigurationError,
 )
+# The last is what it says where the database's farewell arrives amid a question.
+_OF_ASYNCPG = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Schema:
 
 
 def open_engine(schema: Schema, outage: Condition, **options: Any) -> AsyncEngine:
-    """Return the pool of connections; none is made yet. A connection that broke while it lay there is replaced.
+    """Return the pool of connections; none is made yet. A connection that broke while it lay idle is replaced.
 
     Args:
       outage: begun where no connection can be made.
@@ -74,15 +81,19 @@ def open_engine(schema: Schema, outage: Condition, **options: Any) -> AsyncEngin
             outage.begin(_line(error))
             raise StorageUnavailable(f"the database does not answer: {_line(error)}") from error
 
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=schema.pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
-        pool_pre_ping=True,
+        # The one that was used last need not be asked.
+        pool_use_lifo=True,
         execution_options=options,
     )
+    event.listen(engine.sync_engine, "checkin", _laid_down)
+    event.listen(engine.sync_engine, "checkout", _lent)
+    return engine
 
 
 @asynccontextmanager
@@ -138,6 +149,23 @@ async def own_schema(connection: AsyncConnection, schema: Schema) -> None:
     known = await connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": schema.name})
     if not known:
         await connection.execute(text(f'CREATE SCHEMA "{schema.name}"'))
+
+
+def _laid_down(_connection: Any, record: Any) -> None:
+    record.info["laid_down_s"] = time.monotonic()
+
+
+def _lent(connection: Any, record: Any, _proxy: Any) -> None:
+    """Ask a connection that lay idle whether it lives; the pool replaces one that does not.
+
+    SQLAlchemy's own question is a transaction, which is three round trips.
+    """
+    if time.monotonic() - record.info.get("laid_down_s", time.monotonic()) < ASKED_AFTER_S:
+        return
+    try:
+        connection.run_async(lambda driver: driver.execute("SELECT 1"))
+    except (OSError, *_OF_ASYNCPG) as error:
+        raise DisconnectionError("the connection broke while it lay idle") from error
 
 
 def _line(error: Exception) -> str:

@@ -68,7 +68,9 @@ class Backlog:
     async def view(self, job: Job) -> JobView:
         """Return a job folded from its log."""
         view = JobView.of(job)
-        for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence or 1):
+        if not job.last_sequence:
+            return view
+        for step in await self._journal.steps(job.job_id, 0, limit=job.last_sequence):
             view.apply(step)
         return view
 

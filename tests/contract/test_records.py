@@ -17,7 +17,8 @@ from sqlalchemy import Connection, inspect, text
 
 from servers import kit
 from servers.kit import database as database_module
-from servers.kit.database import migrate, open_database, transaction
+from servers.kit import postgres as postgres_module
+from servers.kit.database import migrate, open_database, reading, transaction
 from servers.kit.errors import NotReady, StorageUnavailable
 from servers.kit.postgres import Schema
 from tests.postgres import PostgresServer, schema
@@ -119,6 +120,31 @@ async def test_a_database_that_is_away_is_told_so_and_used_again_once_it_is_back
         async with transaction(engine), transaction(engine), transaction(engine) as connection:
             assert await connection.scalar(COUNT) == 0
     assert conditions(caplog) == [("condition began", "database_away"), ("condition ended", "database_away")]
+
+
+async def test_a_connection_that_broke_while_it_lay_idle_is_replaced_unseen(
+    postgres: PostgresServer, monkeypatch, caplog
+):
+    monkeypatch.setattr(postgres_module, "ASKED_AFTER_S", 0.0)
+    others = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND application_name = 'loupe-files'"
+    )
+    where = schema(postgres.new_database(), "files")
+    async with open_database(where, migrations_of("files")) as engine:
+        async with transaction(engine), transaction(engine) as connection:
+            assert (await connection.execute(others)).all() == [(True,)]
+        async with transaction(engine), transaction(engine) as connection:
+            assert await connection.scalar(COUNT) == 0
+    assert conditions(caplog) == []
+
+
+async def test_a_block_that_only_reads_is_no_transaction(postgres: PostgresServer):
+    where = schema(postgres.new_database(), "files")
+    async with open_database(where, migrations_of("files")) as engine:
+        for block, count in ((reading, 2), (transaction, 1), (reading, 2)):
+            async with block(engine) as connection:
+                assert len({await connection.scalar(text("SELECT txid_current()")) for _ in range(2)}) == count
 
 
 async def test_a_transaction_under_which_the_database_goes_leaves_nothing(postgres: PostgresServer):
