@@ -85,7 +85,9 @@ async def of_model(
     model: ChatModel, name: str, pictures: Iterable[tuple[str, int]], limits: Limits, *, max_pixels: int
 ) -> Fidelities:
     """Return the fidelities of a model that is shown these specimens (kind, seed). Raises where it can't be asked."""
-    made = Fidelities(name, prompt=PROMPT.reference)
+    # Told by the router before the first answer, for there may be none.
+    revision = (await model.status()).engine.revision
+    made = Fidelities(name, revision, PROMPT.reference)
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def one(kind: str, seed: int) -> None:
@@ -98,10 +100,8 @@ async def of_model(
                 made.unanswered += 1
                 made.take(score(specimen, []))
                 return
-            revision = seen.engine.revision
-            if made.revision not in ("", revision):
-                raise SystemExit(f"{name} answered at revision {made.revision}, then at {revision}")
-            made.revision = revision
+            if seen.engine.revision != revision:
+                raise SystemExit(f"{name} is of revision {revision!r}, and answered at {seen.engine.revision!r}")
             made.take(await asyncio.to_thread(score, specimen, list(seen.value.figures)))
 
     try:

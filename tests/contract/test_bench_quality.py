@@ -97,7 +97,7 @@ async def test_what_a_model_reads_right_is_measured_and_a_router_chooses_by_it(h
         pies = await measured(home, "pie", 9100, "a/m", "b/m")
         assert pies["models"]["a/m"]["kinds"] == {"pie": {"fidelity": 1.0, "count": 1}}
         assert pies["models"]["b/m"] == {
-            "revision": "",
+            "revision": "r7",
             "prompt": "read@1",
             "unanswered": 1,
             "kinds": {"pie": {"fidelity": 0.0, "count": 1}},
