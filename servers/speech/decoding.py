@@ -41,7 +41,7 @@ _OPTIONS = {
 _BAD_PACKETS = 2
 _BAD_SHARE = 0.02
 # Encoders pad and headers round: a recording that lacks less than this is whole.
-_CUT_S, _CUT_SHARE = 1.0, 0.05
+_CUT_S, _CUT_SHARE = 0.25, 0.05
 # A clip's sound may begin late or pause; its times are kept by silence from this length on.
 _GAP_S = 0.1
 # The mean of two channels that cancel each other is quieter than the louder one by more than this.

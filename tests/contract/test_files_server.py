@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 from loupe.files.v1 import files_pb2
 from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
 from loupe.type.v1.file_ref_pb2 import FileRef
+from tests import sounds
 from tests.running import Running, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -114,13 +115,25 @@ def blobs(home: Path) -> set[Path]:
     ],
     ids=["empty", "text", "pdf", "svg", "cut", "jpeg in name only", "bomb", "large"],
 )
-async def test_what_is_no_image_within_limits_is_refused(files, module_home, content, code, reason):
+async def test_what_is_no_image_within_limits_and_no_recording_is_refused(files, module_home, content, code, reason):
     before = blobs(module_home)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await upload(files, content)
     assert caught.value.code() == grpc.StatusCode[code]
     assert reason_of(caught.value) == reason
     assert blobs(module_home) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [
+        *(("wav", "audio/wav"), ("aiff", "audio/aiff"), ("flac", "audio/flac"), ("mp3", "audio/mpeg")),
+        *(("opus", "audio/ogg"), ("aac", "audio/aac"), ("m4a", "audio/mp4"), ("webm", "audio/webm")),
+    ],
+)
+async def test_a_recording_is_taken_and_told_from_its_content(files, kind, media_type):
+    ref = await upload(files, sounds.recorded(sounds.tone(440, 0.5), kind), file_name="picture.png")
+    assert ref.media_type == media_type
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
