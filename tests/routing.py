@@ -31,6 +31,7 @@ from servers.router.fleet import Fleet, open_fleet
 from servers.router.journal import Journal
 from servers.router.ledger import Ledger
 from servers.router.preparing import Preparation
+from servers.router.room import Room
 from servers.router.router import Router
 from servers.router.shadows import Shadows
 from servers.router.streaming import Streams
@@ -109,5 +110,5 @@ async def routing(home: Path, *providers: Mapping[str, Any], **sections: Any) ->
             max_audio_bytes=2**20,
         )
         parts = (preparation, accounts, cache, shadows)
-        transcriptions = Transcriptions(*parts)
+        transcriptions = Transcriptions(*parts, Room(2**20))
         yield Routing(Router(*parts), Streams(*parts), transcriptions, fleet, ledger, budgets, shadows)

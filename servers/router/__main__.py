@@ -24,6 +24,7 @@ from servers.router.ledger import Ledger
 from servers.router.openai.aspects import aspects_for
 from servers.router.openai.listener import OpenAiSurface
 from servers.router.preparing import Preparation
+from servers.router.room import Room
 from servers.router.router import Router
 from servers.router.servicer import RouterServicer
 from servers.router.shadows import Shadows
@@ -60,7 +61,8 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         )
         router = Router(preparation, accounts, cache, shadows)
         streams = Streams(preparation, accounts, cache, shadows)
-        transcriptions = Transcriptions(preparation, accounts, cache, shadows)
+        room = Room(settings.max_held_audio_mib * 2**20)
+        transcriptions = Transcriptions(preparation, accounts, cache, shadows, room)
         surface = OpenAiSurface(
             router,
             streams,
@@ -69,6 +71,7 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
             aspects_for(settings),
             max_body_bytes=settings.max_body_kib * 1024,
             max_audio_bytes=settings.max_audio_mib * 2**20,
+            room=room,
         )
         openai_address = settings.address_of("openai")
         address = await stack.enter_async_context(listening(surface.answer, openai_address, settings.tls))

@@ -33,6 +33,9 @@ class Settings(ServerSettings):
     max_audio_mib: int = Field(default=25, ge=1)
     """Largest recording that is taken in a form, or read by reference for a model; OpenAI's own limit."""
 
+    max_held_audio_mib: int = Field(default=512, ge=1)
+    """Recordings in work at one time, on either surface; each takes up to four times its size until it is answered."""
+
     ledger_flush_s: float = Field(default=0.05, gt=0, le=5)
     """Longest time that a record is only in the journal: what a power cut, though no crash, may lose."""
 

@@ -116,7 +116,7 @@ class ProviderSection(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     kind: Literal["openai", "anthropic", "triton", "vllm_grpc"]
     base_url: str
-    """ "http://127.0.0.1:8000/v1"; for anthropic without the /v1; for triton and vllm_grpc "grpc://127.0.0.1:8001" or grpcs."""
+    """ "http://127.0.0.1:8000/v1"; for anthropic without the /v1; for the others "grpc://127.0.0.1:8001" or grpcs."""
 
     api_key_env: str = ""
     api_key_file: Path | None = None

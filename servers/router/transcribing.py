@@ -13,17 +13,21 @@ from servers.router.fleet import Target
 from servers.router.places import Place
 from servers.router.preparing import Preparation, PreparedRecording
 from servers.router.prices import usd
+from servers.router.room import Room
 from servers.router.shadows import Shadows, shadow_transcription
 
 
 class Transcriptions:
     """Answers what is said in recordings."""
 
-    def __init__(self, preparation: Preparation, accounts: Accounts, cache: AnswerCache, shadows: Shadows) -> None:
+    def __init__(
+        self, preparation: Preparation, accounts: Accounts, cache: AnswerCache, shadows: Shadows, room: Room
+    ) -> None:
         self._preparation = preparation
         self._accounts = accounts
         self._cache = cache
         self._shadows = shadows
+        self._room = room
 
     async def transcribe(self, request: TranscribeRequest) -> TranscribeResponse:
         """Return what is said, on record before it is returned; nobody's words are an empty text.
@@ -33,6 +37,11 @@ class Transcriptions:
           NotFound, NoCapableModel, BudgetExhausted, PolicyRefused, InvalidField, Overloaded, UpstreamUnavailable,
           StorageUnavailable.
         """
+        audio = request.audio
+        with self._room.held(audio.file.size_bytes if audio.HasField("file") else len(audio.content)):
+            return await self._transcribe(request)
+
+    async def _transcribe(self, request: TranscribeRequest) -> TranscribeResponse:
         prepared = await self._preparation.of_recording(request)
         if prepared.earlier is not None:
             return self._from_cache(prepared, prepared.earlier)

@@ -23,6 +23,7 @@ from servers.kit.errors import (
     DamagedMedia,
     InvalidField,
     NoCapableModel,
+    Overloaded,
     TooLarge,
     UnsupportedMediaType,
     UpstreamUnavailable,
@@ -390,6 +391,20 @@ def test_a_row_that_an_older_version_left_in_its_journal_is_taken_in(home):
     path.write_text(json.dumps(old) + "\n" + json.dumps(old | {"more": 1}) + "\n")
     (row,) = read_segment(path)
     assert (row.call_id, row.audio_ms) == ("call_1", 0)
+
+
+async def test_recordings_in_work_have_a_limit_and_who_is_over_it_is_told_to_come_again(home):
+    large = b"OggS" + bytes(600_000)  # of which the test's router has room for one
+    async with fake_models(silence()) as fake, routing(home, provider("a", fake.base_url, HEARD)) as it:
+        waiting = asyncio.create_task(it.transcriptions.transcribe(asked(large)))
+        await asyncio.wait_for(fake.came.wait(), 10)
+        with pytest.raises(Overloaded, match="recordings of 600004 bytes are in work, at most 1048576 are") as caught:
+            await it.transcriptions.transcribe(asked(large))
+        assert caught.value.retry_after_s == 1.0
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        fake.says(says(VERBOSE))
+        assert (await it.transcriptions.transcribe(asked(large))).text
 
 
 class Files:

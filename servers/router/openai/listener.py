@@ -24,6 +24,7 @@ from servers.router.openai.errors import error_response
 from servers.router.openai.forms import read_form
 from servers.router.openai.requests import read_body, read_chat, read_embedding, wants_stream
 from servers.router.openai.transcriptions import read_transcription, transcription_body
+from servers.router.room import Room
 from servers.router.router import Router
 from servers.router.streaming import Streams
 from servers.router.transcribing import Transcriptions
@@ -50,6 +51,7 @@ class OpenAiSurface:
         *,
         max_body_bytes: int,
         max_audio_bytes: int,
+        room: Room,
     ) -> None:
         self._router = router
         self._streams = streams
@@ -58,6 +60,7 @@ class OpenAiSurface:
         self._aspects = tuple(aspects)
         self._max_body_bytes = max_body_bytes
         self._max_form_bytes = max_audio_bytes + _MAX_FORM_REST_BYTES
+        self._room = room
         self._paths: dict[tuple[str, str], tuple[str, Callable[[Exchange], Awaitable[None]]]] = {
             ("POST", "/v1/chat/completions"): ("Complete", self._chat),
             ("POST", "/v1/embeddings"): ("Embed", self._embed),
@@ -120,11 +123,14 @@ class OpenAiSurface:
         _ok(exchange, embedding_body(await self._router.embed(asked), asked.model, as_base64=as_base64))
 
     async def _transcribe(self, exchange: Exchange) -> None:
-        body = await exchange.read(self._max_form_bytes)
-        content_type = exchange.headers.get("content-type", "")
-        # In a thread: a form of 25 MB takes 30 ms.
-        form = await asyncio.to_thread(read_form, content_type, body)
-        asked = read_transcription(form)
+        stated = exchange.headers.get("content-length", "")
+        most = self._max_form_bytes
+        with self._room.held(min(int(stated), most) if stated.isdigit() else most):
+            body = await exchange.read(most)
+            content_type = exchange.headers.get("content-type", "")
+            # In a thread: a form of 25 MB takes 30 ms.
+            asked = read_transcription(await asyncio.to_thread(read_form, content_type, body))
+            del body
         media_type, answer = transcription_body(await self._transcriptions.transcribe(asked.request), asked)
         exchange.answer(200, {"x-request-id": identity.request_id()}, answer, media_type)
 
