@@ -89,8 +89,10 @@ def _decoded(opened: InputContainer, container: Container, data: bytes, limits: 
     if not opened.streams.audio:
         return None
     stream = opened.streams.audio[0]
-    if stream.codec_context is None:
-        raise UnsupportedMediaType(f"{container.name} holds sound in a code that Loupe doesn't know")
+    codec = None if stream.codec_context is None else stream.codec_context.codec
+    if codec is None or codec.name not in _CODECS.split(","):
+        named = "a codec without a name" if codec is None else codec.canonical_name
+        raise UnsupportedMediaType(f"the sound of {container.name} is in {named}, which Loupe doesn't decode")
     track = _Track(opened, stream, limits)
     parts = list(track.parts())
     mono = _mono(np.concatenate(parts, axis=1)) if parts else np.zeros(0, np.int16)
@@ -102,9 +104,7 @@ def _decoded(opened: InputContainer, container: Container, data: bytes, limits: 
     announced = _announced_s(data, stream)
     if announced is not None and seconds < announced - max(_CUT_S, _CUT_SHARE * announced):
         raise DamagedMedia(f"the file ends after {seconds:.1f} s of the {announced:.1f} s that its header announces")
-    facts = Audio(
-        sample_rate_hz=track.rate_hz, channels=track.channels, codec=stream.codec_context.codec.canonical_name
-    )
+    facts = Audio(sample_rate_hz=track.rate_hz, channels=track.channels, codec=codec.canonical_name)
     facts.duration.FromMilliseconds(round(seconds * 1000))
     facts.level_dbfs = round(level_dbfs(mono), 1)
     return Sound(mono, facts)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
 
+import av
 import numpy as np
 import pytest
+from av.audio.stream import AudioStream
 
 from servers.kit.errors import DamagedMedia, EmptyFile, LoupeError, TooLarge, TooLong, UnsupportedMediaType
 from servers.kit.recordings import container_of
@@ -116,6 +119,19 @@ def test_two_channels_that_cancel_each_other_are_heard_and_the_mean_of_others_is
     assert alike is not None
     assert opposite.facts.channels == 2
     assert level_dbfs(opposite.samples) == pytest.approx(level_dbfs(alike.samples), abs=0.1)
+
+
+def test_a_codec_that_is_not_decoded_here_is_named():
+    out = io.BytesIO()
+    with av.open(out, "w", format="matroska") as opened:
+        track = opened.add_stream("tta", rate=16_000, layout="mono")
+        assert isinstance(track, AudioStream)
+        frame = av.AudioFrame.from_ndarray(sounds.tone(440, 0.5)[None], format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        opened.mux(track.encode(frame))
+        opened.mux(track.encode(None))
+    with pytest.raises(UnsupportedMediaType, match="is in tta, which Loupe doesn't decode"):
+        decode(out.getvalue(), LIMITS)
 
 
 @pytest.mark.parametrize("kind", sounds.FORMATS)
