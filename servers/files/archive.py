@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from loupe.files.v1.files_pb2 import StoredFile
 from servers.files.catalog import Catalog, NewFile
@@ -64,9 +65,9 @@ class Archive:
             new = NewFile(owner, request_id, file_name, digest.hexdigest(), size, media, job_id)
             return await self._catalog.known(new) or await self._keep(pending, new)
 
-    async def forget(self, owner: str, file_id: str) -> None:
-        """Remove an owner's file, and its bytes when no other file has them. Raises NotFound."""
-        await self._discard(await self._catalog.remove(owner, file_id))
+    async def forget(self, owner: str, file_id: str, uploaded_before: datetime | None = None) -> None:
+        """Remove an owner's file as `Catalog.remove` does, and its bytes when no other file has them."""
+        await self._discard(await self._catalog.remove(owner, file_id, uploaded_before))
 
     async def erase(self, owner: str) -> None:
         """Remove an owner's files, and their bytes where no other owner has them. What was removed stays on record.

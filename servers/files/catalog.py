@@ -18,7 +18,7 @@ from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.files.media import Media
 from servers.files.tables import BLOBS, CLAIMS, ERASED, FILES
 from servers.kit.database import insert_into, transaction
-from servers.kit.errors import NotFound, RequestIdReused
+from servers.kit.errors import NotFound, RequestIdReused, WrongState
 from servers.kit.ids import new_id
 from servers.kit.pages import read_token, write_token
 
@@ -121,15 +121,24 @@ class Catalog:
         more = rows[size - 1] if len(rows) > size else None
         return [_stored(row) for row in rows[:size]], write_token(more.create_time, more.file_id) if more else ""
 
-    async def remove(self, owner: str, file_id: str) -> str:
-        """Forget an owner's file and return the digest of its blob. Raises NotFound."""
+    async def remove(self, owner: str, file_id: str, uploaded_before: datetime | None = None) -> str:
+        """Forget an owner's file and return the digest of its blob.
+
+        Args:
+          uploaded_before: forget only what its owner uploaded before then (UTC); None for whatever it is.
+        Raises:
+          NotFound: they have no such file.
+          WrongState: it is younger, or a server stored it for a job.
+        """
         where = (FILES.c.owner == owner, FILES.c.file_id == file_id)
         async with transaction(self._engine) as connection:
-            sha256 = await connection.scalar(select(FILES.c.sha256).where(*where).with_for_update())
-            if sha256 is None:
+            row = (await connection.execute(select(FILES).where(*where).with_for_update())).one_or_none()
+            if row is None:
                 raise NotFound(f"there is no file {file_id}")
+            if uploaded_before is not None and (row.job_id is not None or row.create_time >= uploaded_before):
+                raise WrongState(f"{file_id} is no upload of before {uploaded_before:%Y-%m-%dT%H:%M:%SZ}")
             await connection.execute(delete(FILES).where(*where))
-        return str(sha256)
+        return str(row.sha256)
 
     async def erase_some(self, owner: str, limit: int) -> list[str]:
         """Forget up to `limit` files of an owner, leave a proof of each, and return the digests of their blobs."""

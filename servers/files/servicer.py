@@ -112,7 +112,8 @@ class FilesServicer(FilesServiceServicer):
 
     async def DeleteFile(self, request: DeleteFileRequest, context: Any) -> DeleteFileResponse:
         """Forget a file, and its bytes when no other file has them."""
-        await self._archive.forget(caller().subject, request.file_id)
+        before = request.uploaded_before.ToDatetime() if request.HasField("uploaded_before") else None
+        await self._archive.forget(caller().subject, request.file_id, before)
         return DeleteFileResponse()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,19 @@ from servers.kit.database import transaction
 from servers.orchestrator.journal import timestamp, utc_now
 from servers.orchestrator.naming import refs_of
 from servers.orchestrator.tables import ERASED, JOBS, NOTICES, STEPS
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OldJob:
+    """A job that is to go."""
+
+    owner: str
+    job_id: str
+    inputs: frozenset[str]
+    """File ids of what it was asked about."""
+    steps: Sequence[Step]
 
 
 class Removal:
@@ -61,14 +75,14 @@ class Removal:
             for row in rows
         ]
 
-    async def old(self, age: timedelta, limit: int) -> list[tuple[str, str, list[Step]]]:
-        """Return the owner, id and steps of jobs that ended that long ago, the oldest first.
+    async def old(self, age: timedelta, limit: int) -> list[OldJob]:
+        """Return jobs that ended that long ago, the oldest first.
 
         A job that another one comes from stays as long as that: they share files.
         """
         child = JOBS.alias("child")
         query = (
-            select(JOBS.c.owner, JOBS.c.job_id)
+            select(JOBS.c.owner, JOBS.c.job_id, JOBS.c.spec)
             .where(JOBS.c.end_time < utc_now() - age, ~exists().where(child.c.parent_job_id == JOBS.c.job_id))
             .order_by(JOBS.c.end_time)
             .limit(limit)
@@ -76,9 +90,31 @@ class Removal:
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(query)).all()
             return [
-                (row.owner, row.job_id, [Step.FromString(body) for body in await _bodies(connection, row.job_id)])
+                OldJob(
+                    row.owner,
+                    row.job_id,
+                    _inputs(row.spec),
+                    [Step.FromString(body) for body in await _bodies(connection, row.job_id)],
+                )
                 for row in rows
             ]
+
+    async def free(self, job: OldJob) -> set[str]:
+        """Return those of a job's inputs that no other job of its owner names as one.
+
+        It reads the owner's jobs, in pages, until each input is found.
+        """
+        left, last = set(job.inputs), ""
+        query = select(JOBS.c.job_id, JOBS.c.spec).where(JOBS.c.owner == job.owner, JOBS.c.job_id != job.job_id)
+        while left:
+            async with transaction(self._engine) as connection:
+                page = query.where(JOBS.c.job_id > last).order_by(JOBS.c.job_id).limit(_PAGE)
+                rows = (await connection.execute(page)).all()
+            if not rows:
+                break
+            left = left.difference(*(_inputs(row.spec) for row in rows))
+            last = rows[-1].job_id
+        return left
 
     async def untidied(self, age: timedelta, limit: int) -> list[tuple[str, str, set[str]]]:
         """Return the owner, id and the ids of all files it names of jobs that ended that long ago, the oldest first.
@@ -120,6 +156,10 @@ async def _bodies(connection: Any, job_id: str) -> Sequence[bytes]:
 async def _remove(connection: Any, job_ids: Sequence[str]) -> None:
     for table in (NOTICES, STEPS, JOBS):
         await connection.execute(delete(table).where(table.c.job_id.in_(job_ids)))
+
+
+def _inputs(spec: bytes) -> frozenset[str]:
+    return frozenset(ref.file_id for ref in JobSpec.FromString(spec).inputs)
 
 
 def _digest(owner: str) -> str:

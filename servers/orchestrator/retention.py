@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from loupe.files.v1.files_pb2 import DeleteFileRequest, ListFilesRequest
 from loupe.type.v1.access_pb2 import Role
@@ -23,23 +24,34 @@ log = logging.getLogger(__name__)
 
 _BATCH = 20
 _PAGE = 200
+# Its owner deleted it before; it is younger than an upload that is to go, or another job made it.
+_STAYS_OR_GONE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION)
 
 
 class Retention:
     """Removes what is too old, now and then. Any number of processes may: each job goes once."""
 
     def __init__(
-        self, removal: Removal, peers: Peers, *, keep_days: float, tidy_after_s: float, every_s: float
+        self,
+        removal: Removal,
+        peers: Peers,
+        *,
+        keep_days: float,
+        keep_uploads_days: float,
+        tidy_after_s: float,
+        every_s: float,
     ) -> None:
         """Remove.
 
         Args:
           keep_days: age at which a job goes; 0 for never.
+          keep_uploads_days: age at which a job's inputs go with it, where no other names them; 0 for never.
           tidy_after_s: time after a job's end in which an attempt that lost it may still store something.
         """
         self._removal = removal
         self._peers = peers
         self._age = timedelta(days=keep_days) if keep_days else None
+        self._uploads_age = timedelta(days=keep_uploads_days) if keep_uploads_days else None
         self._tidy_age = timedelta(seconds=tidy_after_s)
         self._every_s = every_s
         self._stopping = asyncio.Event()
@@ -63,10 +75,14 @@ class Retention:
         """
         count = 0
         while self._age and not self._stopping.is_set() and (jobs := await self._removal.old(self._age, _BATCH)):
-            for owner, job_id, steps in jobs:
+            for job in jobs:
                 # The files first: a job on record is found again, a file without its job is not.
-                await self._delete_files(owner, job_id, made_files(steps))
-                await self._removal.remove(job_id)
+                await self._delete_files(job.owner, job.job_id, made_files(job.steps))
+                if self._uploads_age:
+                    before = Timestamp()
+                    before.FromDatetime(datetime.now(UTC) - self._uploads_age)
+                    await self._delete_files(job.owner, job.job_id, await self._removal.free(job), before)
+                await self._removal.remove(job.job_id)
                 count += 1
         return count
 
@@ -98,13 +114,16 @@ class Retention:
             if not request.page_token:
                 return found
 
-    async def _delete_files(self, owner: str, job_id: str, file_ids: Iterable[str]) -> None:
+    async def _delete_files(
+        self, owner: str, job_id: str, file_ids: Iterable[str], uploaded_before: Timestamp | None = None
+    ) -> None:
         identity.act_for(Caller(owner, Role.ROLE_ANALYST), request_id=job_id)
         for file_id in sorted(file_ids):
             try:
-                await self._peers.file_records.DeleteFile(DeleteFileRequest(file_id=file_id))
+                request = DeleteFileRequest(file_id=file_id, uploaded_before=uploaded_before)
+                await self._peers.file_records.DeleteFile(request)
             except grpc.aio.AioRpcError as error:
-                if error.code() != grpc.StatusCode.NOT_FOUND:  # its owner deleted it before
+                if error.code() not in _STAYS_OR_GONE:
                     raise
 
     async def _forever(self) -> None:

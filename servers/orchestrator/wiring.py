@@ -75,6 +75,7 @@ async def working(settings: Settings, mesh: Mesh) -> AsyncIterator[Parts]:
             removal,
             peers,
             keep_days=settings.keep_days,
+            keep_uploads_days=settings.keep_uploads_days,
             tidy_after_s=settings.tidy_after_s,
             every_s=min(_RETIRE_EVERY_S, settings.tidy_after_s),
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from PIL import Image
 
 from loupe.files.v1.files_pb2 import GetFileRequest, ListFilesRequest
 from loupe.files.v1.files_service_pb2_grpc import FilesServiceStub
@@ -90,6 +92,37 @@ async def test_old_jobs_go_with_the_files_they_made_and_leave_what_others_use(ho
         left = (await stub.ListFiles(ListFilesRequest(page_size=200))).files
         assert [file.ref.file_id for file in left] == [picture]
         assert (await stub.GetFile(GetFileRequest(file_id=picture))).file.file_name == "picture.png"
+
+
+async def test_uploads_go_with_the_last_job_that_names_them_where_that_is_the_policy(home):
+    script = Script(hang=asyncio.Event())
+    async with asyncio.timeout(90), world(home, script) as it:
+        named, unused = [await it.files.write(png(colour), f"{colour}.png") for colour in ("red", "blue")]
+        spec = it.spec()
+        spec.inputs[0].file_id = named.file_id
+        in_work = (await it.jobs.CreateJob(CreateJobRequest(spec=spec))).job.job_id
+        await script.run_began.wait()
+        script.hang = None
+        assert (await it.run())[-1].HasField("answer")
+        other = it.jobs.RunJob(orchestrator_pb2.RunJobRequest(spec=spec))
+        assert [event.step async for event in other if event.HasField("step")][-1].HasField("answer")
+    keeps = {f"LOUPE_ORCHESTRATOR_{name}_DAYS": "0.000001" for name in ("KEEP", "KEEP_UPLOADS")}
+    async with (
+        asyncio.timeout(90),
+        world(home, Script(hang=asyncio.Event()), **keeps) as it,
+        it.file_server.channel() as channel,
+    ):
+        # The first picture's one job goes, and takes it along; the second's other job is in work.
+        while [job.job_id for job in (await it.jobs.ListJobs(ListJobsRequest())).jobs] != [in_work]:  # noqa: ASYNC110 - another process's work
+            await asyncio.sleep(0.1)
+        found = await FilesServiceStub(channel).ListFiles(ListFilesRequest(page_size=200))
+        assert {file.ref.file_id for file in found.files} == {named.file_id, unused.file_id}
+
+
+def png(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 async def test_what_a_cut_attempt_stored_goes_and_nothing_that_a_step_names(home):
