@@ -122,14 +122,16 @@ def test_no_model_can_claim_evidence_or_limits():
     assert "loupe.reasoning.v1.Action.run_code" in NOT_THE_PLANNERS
 
 
-def test_the_file_of_providers_on_the_page_is_a_usable_one():
+def test_the_files_of_providers_on_the_page_are_usable_ones():
     page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
-    block, by_quality = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
-    configuration = Configuration.model_validate(tomllib.loads(block))
-    (route,) = tomllib.loads(by_quality)["routes"]
-    assert RouteSection.model_validate(route).policy == "quality"
-    models = {model.name: model for provider in configuration.providers for model in provider.models}
+    blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)]
+    files = [Configuration.model_validate(block) for block in blocks if "providers" in block]
+    models = {model.name: model for file in files for provider in file.providers for model in provider.models}
     for server, model in re.findall(r"LOUPE_(\w+)_ENGINE=routed\s+LOUPE_\w+_MODEL=(\S+)", page):
-        needs_json = server != "CODEGEN"
+        needs_json = server not in ("CODEGEN", "SPEECH")
         assert models[model].json_schema is needs_json
+    routes = [
+        RouteSection.model_validate(route) for block in blocks if "providers" not in block for route in block["routes"]
+    ]
+    assert [route.policy for route in routes] == ["quality"]
     assert models["qwen-vl"].vision
