@@ -33,8 +33,13 @@ MIGRATION_WAIT_S = 120
 _SESSION = {
     "statement_timeout": "8s",
     "lock_timeout": "5s",
-    # A replica that is frozen or cut off must not keep rows locked for ever.
-    "idle_in_transaction_session_timeout": "30s",
+    # A replica that is frozen or cut off must not keep rows locked for longer than a transaction may take, nor a place
+    # among the connections: the server asks a silent one after 10 s, and gives it up 15 s later.
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15000",
 }
 # Who may not enter, or finds no such database, will not by waiting.
 _HOPELESS = (
