@@ -112,7 +112,8 @@ class Site:
         async with asyncio.timeout(_START_WITHIN_S):
             while b'"working"' not in log.read_bytes():
                 if process.returncode is not None:
-                    raise SystemExit(f"a worker ended: {log.read_text()[-4000:]}")
+                    # No SystemExit: out of a task it would end everything, and hide what ended the worker.
+                    raise RuntimeError(f"a worker ended ({process.returncode}): {log.read_text()[-4000:]}")
                 await asyncio.sleep(0.02)
         self.working.append(process.pid)
         return process.pid
