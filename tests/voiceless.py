@@ -38,6 +38,21 @@ def knocks() -> np.ndarray:
     return struck
 
 
+def glide() -> np.ndarray:
+    """A lead of a synthesiser, never twice at one pitch."""
+    corners = np.arange(0, SECONDS + 0.3, 0.3)
+    pitches = np.random.default_rng(6).uniform(150, 500, len(corners))
+    return harmonics(np.interp(TIME, corners, pitches), count=12)
+
+
+def band() -> np.ndarray:
+    """Chords, a held note and knocks together."""
+    chords = np.sum([harmonics(np.full(len(TIME), pitch), count=4) for pitch in (131.0, 165.0, 196.0)], axis=0)
+    held = harmonics(220 * (1 + 0.02 * np.sin(11 * np.pi * TIME)))
+    made: np.ndarray = 0.4 * chords * np.exp(-3 * (TIME % 0.5)) + 0.2 * held + 0.3 * knocks()
+    return made
+
+
 NOISES = {
     f"{name} noise at {level}": (colour, level)
     for name, colour in (("white", 0.0), ("pink", 1.0), ("brown", 2.0), ("blue", -1.0))
@@ -54,6 +69,8 @@ VOICELESS: dict[str, Callable[[], Samples]] = {
     "a siren": lambda: as_samples(harmonics(700 + 300 * np.sin(np.pi * TIME), count=1)),
     "a melody": lambda: as_samples(melody()),
     "a held note": lambda: as_samples(harmonics(220 * (1 + 0.02 * np.sin(11 * np.pi * TIME)))),
+    "a lead that glides": lambda: as_samples(glide()),
+    "a band": lambda: as_samples(band()),
     "clicks": lambda: as_samples(clicks()),
     "knocks": lambda: as_samples(knocks()),
     "wind": lambda: as_samples(noise(1.5, SECONDS, 0.5) / 32767 * (0.55 + 0.45 * np.sin(2.5 * TIME))),
