@@ -34,7 +34,7 @@ class GatewaySettings(MeshSettings):
     """The same for vision, whose engine may be a large model."""
 
     speech_timeout_s: float = Field(default=600.0, gt=0)
-    """The same for speech; the builtin engine takes half of a recording's length, so longer ones are better streamed."""
+    """The same for speech; the builtin engine takes half of a recording's length, longer ones are better streamed."""
 
     reasoning_timeout_s: float = Field(default=60.0, gt=0)
     """The same for reasoning."""
