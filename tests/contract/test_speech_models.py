@@ -73,7 +73,6 @@ def heard(asked: Asked) -> wave.Wave_read:
     return wave.open(BytesIO(content), "rb")
 
 
-
 async def test_a_piece_goes_to_the_model_as_sound_and_comes_back_with_times_of_the_recording(world):
     models, files, speech, _ = world
     models.says(said(("Go forward, ten metres.", 0.5, 2.0), words=[("Go", 0.5, 0.7), ("metres.", 1.5, 2.0)]))
