@@ -167,7 +167,8 @@ def hearing(server):
 
 
 def recording(**more):
-    return TranscribeRequest(**({"model": "m", "audio": Audio(content=wav(0.5)), "switches": ONCE} | more))
+    fields: dict[str, Any] = {"model": "m", "audio": Audio(content=wav(0.5)), "switches": ONCE}
+    return TranscribeRequest(**(fields | more))
 
 
 async def test_a_recording_goes_as_a_tensor_with_its_language_and_comes_back_with_times(home):

@@ -36,7 +36,10 @@ async def test_every_path_of_the_router_works_through_the_gateway(home):
             answer = await client.post("/v1/chat/completions", json=HI)
             assert answer.json()["choices"][0]["message"]["content"] == "Hello."
             assert (await client.get("/v1/models")).json()["data"][0]["id"] == "a/m"
-            typed = {"model": "m", "messages": [{"role": "MESSAGE_ROLE_USER", "parts": [{"text": "Hi"}]}]}
+            spoken: dict[str, object] = {
+                "model": "m",
+                "messages": [{"role": "MESSAGE_ROLE_USER", "parts": [{"text": "Hi"}]}],
+            }
             rest = await client.post("/v1/router:complete", json=typed)
             assert rest.json()["completion"]["text"] == "Hello."
             assert (await client.get("/v1/router/usage")).json()["rows"][0]["cost_usd"] == "0.000032000"
@@ -72,8 +75,8 @@ async def test_every_path_of_the_router_works_through_the_gateway(home):
             recording = wav(0.5) + bytes(10_000_000)
             heard = await client.post("/v1" + PATH, data={"model": "w"}, files=sound(recording))
             assert heard.json()["text"] == "the river rose"
-            typed = {"model": "w", "audio": {"content": base64.b64encode(wav(0.5)).decode()}}
-            rest = await client.post("/v1/router:transcribe", json=typed)
+            spoken: dict[str, object] = {"model": "w", "audio": {"content": base64.b64encode(wav(0.5)).decode()}}
+            rest = await client.post("/v1/router:transcribe", json=spoken)
             assert (rest.json()["segments"][0]["end"], rest.json()["usage"]["audio_s"]) == ("2.250s", 2.5)
             large = await client.post("/v1" + PATH, data={"model": "w"}, files=sound(bytes(27_000_000)))
             assert large.status_code == 413

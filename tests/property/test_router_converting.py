@@ -116,7 +116,7 @@ def test_any_document_is_written_as_one_that_stays(document):
 
 def shape(blocks):
     """What kinds stand where, without what says nothing."""
-    made = []
+    made: list[tuple[object, ...]] = []
     for block in blocks:
         kind = block.WhichOneof("kind")
         part = getattr(block, kind)

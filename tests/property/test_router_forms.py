@@ -49,7 +49,7 @@ def test_what_nobody_would_write_is_read_or_refused(body, boundary):
         form = read_form(f"multipart/form-data; boundary={boundary}", body)
     except (InvalidField, TooLarge):
         return
-    assert sum(map(len, (*form.fields.values(), *form.files.values()))) <= MAX_PARTS
+    assert sum(map(len, form.fields.values())) + sum(map(len, form.files.values())) <= MAX_PARTS
 
 
 @given(st.data())

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -60,7 +61,9 @@ async def test_the_ledger_sums_by_call_job_key_and_model(home):
 
 
 def row(call_id: str, outcome: str = "COMPLETE") -> LedgerRow:
-    names = dict.fromkeys(("service", "job_id", "request_id", "asked_for", "provider", "upstream_model"), "x")
+    names: dict[str, Any] = dict.fromkeys(
+        ("service", "job_id", "request_id", "asked_for", "provider", "upstream_model"), "x"
+    )
     return LedgerRow(
         call_id=call_id,
         number=1,

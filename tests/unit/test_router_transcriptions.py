@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ from servers.kit.errors import (
     UnsupportedMediaType,
     UpstreamUnavailable,
 )
+from servers.kit.files_client import FilesClient
 from servers.router.cache import AnswerCache
 from servers.router.configuration import Configuration, ModelSection
 from servers.router.fleet import RunningModel
@@ -60,7 +62,8 @@ def says(body):
 
 
 def asked(content=None, **more):
-    return TranscribeRequest(**({"model": "m", "audio": Audio(content=content or wav(1.0))} | more))
+    fields: dict[str, Any] = {"model": "m", "audio": Audio(content=content or wav(1.0))}
+    return TranscribeRequest(**(fields | more))
 
 
 def form_of(request):
@@ -407,7 +410,7 @@ async def test_recordings_in_work_have_a_limit_and_who_is_over_it_is_told_to_com
         assert (await it.transcriptions.transcribe(asked(large))).text
 
 
-class Files:
+class Files(FilesClient):
     """The files server's side of a reference."""
 
     def __init__(self, content):
