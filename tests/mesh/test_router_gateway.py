@@ -36,7 +36,7 @@ async def test_every_path_of_the_router_works_through_the_gateway(home):
             answer = await client.post("/v1/chat/completions", json=HI)
             assert answer.json()["choices"][0]["message"]["content"] == "Hello."
             assert (await client.get("/v1/models")).json()["data"][0]["id"] == "a/m"
-            spoken: dict[str, object] = {
+            typed: dict[str, object] = {
                 "model": "m",
                 "messages": [{"role": "MESSAGE_ROLE_USER", "parts": [{"text": "Hi"}]}],
             }
