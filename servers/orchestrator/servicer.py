@@ -10,7 +10,7 @@ from loupe.files.v1.files_pb2 import GetFileRequest
 from loupe.orchestrator.v1 import control_pb2
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
-from servers.kit.errors import DigestMismatch, WrongState
+from servers.kit.errors import DigestMismatch, UnsupportedMediaType, WrongState
 from servers.kit.identity import caller
 from servers.orchestrator import webhooks
 from servers.orchestrator.backlog import Backlog
@@ -31,6 +31,7 @@ DEFAULT_PAGE_SIZE = 50
 STEPS_AT_ONCE = 10
 ERASED_AT_ONCE = 20
 PROOFS_PER_MESSAGE = 1000
+_ACCEPTED = "PNG, JPEG, GIF, WEBP and BMP"
 
 
 class OrchestratorServicer(OrchestratorServiceServicer):
@@ -185,6 +186,8 @@ class OrchestratorServicer(OrchestratorServiceServicer):
             stored = (await self._peers.file_records.GetFile(GetFileRequest(file_id=ref.file_id))).file.ref
             if ref.sha256 not in ("", stored.sha256):
                 raise DigestMismatch(f"{ref.file_id} has another content than the reference says")
+            if not stored.media_type.startswith("image/"):
+                raise UnsupportedMediaType(f"{ref.file_id} is {stored.media_type}; jobs take images: {_ACCEPTED}")
             ref.CopyFrom(stored)
         return await self._backlog.enqueue(caller().subject, request_id, spec)
 

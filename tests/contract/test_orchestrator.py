@@ -30,6 +30,7 @@ from servers.kit.tokens import ServiceClaims, sign_service_token
 from servers.orchestrator.bundle import bundle_digest
 from tests.contract.orchestrator_world import World, kinds, world
 from tests.contract.scripted_peers import Script, action, answer, plan
+from tests.recordings import wav
 from tests.running import channel_with_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -439,6 +440,16 @@ async def test_a_bad_job_is_refused_with_its_field(given, change, code, field):
         status = rpc_status.from_call(caught.value)
         assert status is not None and status.details[1].Unpack(bad)
         assert bad.field_violations[0].field == field
+
+
+async def test_a_recording_is_refused_before_there_is_a_job(given):
+    it = given()
+    recording = await it.files.write(wav(0.2), "memo.wav", request_id="memo")
+    spec = orchestrator_pb2.JobSpec(question="How many?", inputs=[recording])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await it.jobs.CreateJob(orchestrator_pb2.CreateJobRequest(spec=spec))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == f"{recording.file_id} is audio/wav; jobs take images: PNG, JPEG, GIF, WEBP and BMP"
 
 
 async def test_another_owner_sees_no_job(given, module_home):
