@@ -5,52 +5,43 @@ It reads requests from its standard input until that ends, one recording at a ti
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
 
 import numpy as np
 
 from loupe.speech.v1.speech_pb2 import TranscribeEnd
-from loupe.type.v1.error_reason_pb2 import ErrorReason
 from servers.kit.errors import LoupeError, TooLarge
+from servers.kit.workers.frames import DONE, PART
+from servers.kit.workers.program import Answers
 from servers.speech.decoding import RecordingLimits, decode
 from servers.speech.pieces import Piece, grouped
-from servers.speech.pool import DONE, OPERATIONS, PART, READY, REFUSED, REQUEST, RESPONSE
+from servers.speech.pool import OPERATIONS, REQUEST
 from servers.speech.recognizer import Recognizer
 from servers.speech.sound import Samples
 from servers.speech.transcript import no_audio
 from servers.speech.voice import Heard, listen
 from servers.speech.wording import segments_of, together
 
-Answers = Iterator[tuple[int, bytes]]
+Frames = Iterator[tuple[int, bytes]]
 
 
 def main(arguments: list[str]) -> None:
     """Answer until the standard input ends."""
     max_bytes, max_seconds, memory_mib = int(arguments[0]), float(arguments[1]), int(arguments[2])
-    # Ctrl-C reaches every process of a terminal; the server ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a C library prints must not look like a frame
-    if memory_mib:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mib * 2**20,) * 2)
+    answers = Answers.open(memory_mib=memory_mib)
     work = _Work(RecordingLimits(max_bytes, max_seconds))
-    _answer(answers, READY, b"")
+    answers.ready()
     while header := sys.stdin.buffer.read(REQUEST.size):
         operation, size = REQUEST.unpack(header)
         content = sys.stdin.buffer.read(size)
         try:
             for status, payload in work.on(OPERATIONS[operation], content):
-                _answer(answers, status, payload)
+                answers.say(status, payload)
         except LoupeError as error:
-            _refuse(answers, error)
+            answers.refuse(error)
         except MemoryError:
-            _refuse(answers, TooLarge(f"the recording takes more than the {memory_mib} MiB of memory that it may"))
+            answers.refuse(TooLarge(f"the recording takes more than the {memory_mib} MiB of memory that it may"))
 
 
 class _Work:
@@ -60,7 +51,7 @@ class _Work:
         self._limits = limits
         self._recognizer: Recognizer | None = None
 
-    def on(self, operation: str, content: bytes) -> Answers:
+    def on(self, operation: str, content: bytes) -> Frames:
         """Yield (status, payload), the last with DONE."""
         if operation == "recognize":
             piece = Piece.unpack(content)
@@ -84,7 +75,7 @@ class _Work:
                     yield PART, _piece(sound.samples, group).pack()
         yield DONE, b""
 
-    def _segments(self, samples: Samples, spans: Sequence[tuple[int, int]], at: int) -> Answers:
+    def _segments(self, samples: Samples, spans: Sequence[tuple[int, int]], at: int) -> Frames:
         if spans and self._recognizer is None:
             self._recognizer = Recognizer()
         for group in together(spans):
@@ -100,17 +91,6 @@ def _piece(samples: Samples, group: Sequence[tuple[int, int]]) -> Piece:
     first, last = group[0][0], group[-1][1]
     spans = tuple((start - first, end - first) for start, end in group)
     return Piece(first, spans, samples[first:last].astype("<i2").tobytes())
-
-
-def _refuse(answers: BinaryIO, error: LoupeError) -> None:
-    refusal = {"reason": ErrorReason.Name(error.reason), "message": error.message}
-    _answer(answers, REFUSED, json.dumps(refusal).encode())
-
-
-def _answer(answers: BinaryIO, status: int, payload: bytes) -> None:
-    answers.write(RESPONSE.pack(status, len(payload)))
-    answers.write(payload)
-    answers.flush()
 
 
 if __name__ == "__main__":
