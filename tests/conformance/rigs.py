@@ -16,8 +16,9 @@ from servers.kit.channels import ServiceTokens, open_channel
 from servers.kit.identity import Caller
 from servers.kit.keys import KeyFolder
 from servers.kit.models.base import ChatModel
+from servers.kit.models.in_process import LocalModel
 from servers.kit.models.routed import RoutedModel
-from servers.kit.models.transformers import LocalModel, TransformersModel
+from servers.kit.models.transformers import TransformersModel
 from tests.conformance.fault_proxy import FaultProxy, fault_proxy
 from tests.conformance.servers import (
     BUILD,

@@ -12,7 +12,8 @@ import pytest
 from loupe.router.v1.router_pb2 import EndState, FailureClass, FinishReason, Message, MessageRole, Part, Tool
 from loupe.type.v1.engine_pb2 import EngineState
 from servers.kit.errors import DeadlineExceeded, InvalidField, NoCapableModel, NotReady, Overloaded, UpstreamUnavailable
-from servers.kit.models.transformers import LocalModel, TransformersModel
+from servers.kit.models.in_process import LocalModel
+from servers.kit.models.transformers import TransformersModel
 from tests.conformance.asking import heard, picture, question, to_schema
 from tests.conformance.rigs import TINY_MODELS, act, in_process
 

@@ -13,7 +13,7 @@ import pytest
 
 from loupe.type.v1.engine_pb2 import EngineState
 from servers.kit.errors import InvalidField, NotReady, Overloaded
-from servers.kit.models.transformers import LocalModel
+from servers.kit.models.in_process import LocalModel
 from servers.speech.engines.whisper import WhisperModel
 from servers.speech.pieces import Piece
 from tests.conformance.rigs import TINY_MODELS, act

@@ -37,8 +37,9 @@ from servers.critic.advice import AdvisedReviewer, Weight
 from servers.critic.review import Reviewer
 from servers.kit.errors import MalformedAnswer, NotReady, UpstreamUnavailable
 from servers.kit.models.asking import Limits
+from servers.kit.models.in_process import LocalModel
 from servers.kit.models.routed import RoutedModel
-from servers.kit.models.transformers import LocalModel, TransformersModel
+from servers.kit.models.transformers import TransformersModel
 from servers.kit.status import from_rpc_error
 from tests.contract.test_codegen_server import FIGURE, total
 from tests.contract.test_reasoning_server import asked

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from servers.kit.mesh import Mesh
 from servers.kit.models.base import ChatModel
+from servers.kit.models.in_process import LocalModel
 from servers.kit.models.routed import RoutedModel
 from servers.kit.models.settings import ModelSettings
-from servers.kit.models.transformers import LocalModel, TransformersModel
+from servers.kit.models.transformers import TransformersModel
 from servers.kit.models.weights import folder_of
 
 

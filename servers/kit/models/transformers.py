@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from loupe.router.v1.router_pb2 import (
     CompleteRequest,
@@ -24,45 +22,14 @@ from loupe.router.v1.router_pb2 import (
     RouteDecision,
     StreamCompleteResponse,
 )
-from loupe.type.v1.engine_pb2 import Engine, EngineState, EngineStatus
+from loupe.type.v1.engine_pb2 import Engine, EngineStatus
 from servers.kit import identity
-from servers.kit.errors import DeadlineExceeded, LoupeError, NotReady, Overloaded, UpstreamUnavailable
-from servers.kit.models.weights import read_manifest
+from servers.kit.errors import DeadlineExceeded, LoupeError, Overloaded, UpstreamUnavailable
+from servers.kit.models.in_process import NAME, InProcess, LocalModel
 
 if TYPE_CHECKING:  # both import torch
     from servers.kit.models.transformers_generation import Ended, Generation
-    from servers.kit.models.transformers_loading import Loaded
-
-NAME = "transformers"
-
-
-@dataclass(frozen=True, slots=True)
-class LocalModel:
-    """Which model, and how much of the machine it may have."""
-
-    folder: Path
-    """With config.json, weights in safetensors and a tokenizer."""
-
-    name: str
-    """What answers call it."""
-
-    is_lazy: bool = True
-    """Load at the first question instead of at the start."""
-
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-
-    memory_limit_mib: int = 0
-    """0: what the machine has free."""
-
-    max_output_tokens: int = 1024
-    """Of an answer whose request sets no limit."""
-
-    max_image_pixels: int = 1280 * 28 * 28
-    """Larger images are scaled down to it: 1280 tokens of Qwen2.5-VL (its model card's example)."""
-
-    queue_size: int = 16
-    """Questions that may wait while one is answered."""
+    from servers.kit.models.transformers_loading import Loaded, Place
 
 
 class TransformersModel:
@@ -73,29 +40,20 @@ class TransformersModel:
 
     def __init__(self, model: LocalModel) -> None:
         self._model = model
-        self._revision = ""
-        self._loaded: Loaded | None = None
-        self._loading: asyncio.Task[Loaded] | None = None
+        self._weights: InProcess[Loaded] = InProcess(model, self._load)
         self._arriving = 0
         """Questions that wait for the weights."""
-        self._broken: LoupeError | None = None
         self._grammars: Any = None
         self._running: dict[Generation, Future[None]] = {}
-        self._is_closed = False
-        # One thread: a model keeps state between tokens, and two answers at once would each take twice as long.
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="transformers")
 
     @property
     def identity(self) -> Engine:
         """The model's name and, once it was started, the revision that was pulled."""
-        return Engine(name=NAME, model=self._model.name, revision=self._revision)
+        return self._weights.identity
 
     async def start(self) -> None:
         """Load the model, or where it is lazy see that it could be."""
-        if self._model.is_lazy:
-            await self._in_worker(self._placed)
-        else:
-            await self._ready()
+        await self._weights.start()
 
     async def complete(self, request: CompleteRequest) -> Completion:
         """Return the whole answer."""
@@ -156,69 +114,18 @@ class TransformersModel:
 
     async def status(self) -> EngineStatus:
         """Return whether the model is loaded, and its memory."""
-        status = EngineStatus(engine=self.identity, state=EngineState.ENGINE_STATE_STARTING)
-        status.upstream_model = str(self._model.folder.name)
-        if self._loaded is not None:
-            status.state = EngineState.ENGINE_STATE_READY
-            status.memory_mib = self._loaded.memory_bytes / 2**20
-            status.detail = f"{self._loaded.dtype} on {self._loaded.device}"
-        elif self._broken is not None:
-            status.state = EngineState.ENGINE_STATE_UNAVAILABLE
-            status.detail = self._broken.message
-        elif self._model.is_lazy:
-            status.detail = "its weights are loaded at the first question"
-        return status
+        return await self._weights.status("at the first question")
 
     async def close(self) -> None:
-        """End every answer and let go of the weights."""
-        self._is_closed = True
+        """End every answer and let go of the weights; what runs ends after the token that it makes."""
+        self._weights.is_closed = True
         for generation, future in list(self._running.items()):
             generation.stop()
             if future.cancel():  # it waited for its turn, and nobody else would tell its listener
                 generation.end()
-        # Waited for in a thread: what runs ends after the token that it makes.
-        await asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
-        if self._loading is not None:
-            await asyncio.gather(self._loading, return_exceptions=True)
-        self._loaded = None
+        await self._weights.close()
 
-    async def _ready(self) -> Loaded:
-        """Return the model, loaded now if it was not. Raises NotReady."""
-        if self._loaded is not None:
-            return self._loaded
-        if self._loading is None or self._loading.done():
-            # Of the model, not of the question that came first: one that can't wait so long leaves it to the next.
-            self._loading = asyncio.create_task(self._in_worker(self._load))
-        self._loaded = await asyncio.shield(self._loading)
-        return self._loaded
-
-    async def _in_worker(self, work: Any) -> Any:
-        if self._is_closed:
-            raise NotReady(f"the model {self._model.name} is closed")
-        try:
-            made = await asyncio.get_running_loop().run_in_executor(self._worker, work)
-        except NotReady as error:
-            self._broken = error
-            raise
-        except asyncio.CancelledError:
-            if self._is_closed:  # it waited for its turn
-                raise NotReady(f"the model {self._model.name} is closed") from None
-            raise
-        self._broken = None
-        return made
-
-    def _placed(self) -> Any:
-        manifest = read_manifest(self._model.folder)
-        self._revision = manifest.revision if manifest else ""
-        try:
-            from servers.kit.models import transformers_loading as loading
-        except ImportError as error:
-            raise NotReady(f"models in this process need the extra transformers: {error}") from error
-        limit = self._model.memory_limit_mib * 2**20 or None
-        return loading.place_for(self._model.folder, self._model.device, self._model.dtype, limit)
-
-    def _load(self) -> Loaded:
-        place = self._placed()
+    def _load(self, place: Place) -> Loaded:
         from servers.kit.models import transformers_loading as loading
 
         return loading.load(self._model.folder, place, max_image_pixels=self._model.max_image_pixels)
@@ -230,7 +137,7 @@ class TransformersModel:
         self._arriving += 1
         try:
             async with asyncio.timeout_at(identity.deadline()):
-                loaded = await self._ready()
+                loaded = await self._weights.ready()
         except TimeoutError as error:
             raise DeadlineExceeded(f"the time ran out while {self._model.name} was loaded") from error
         finally:
@@ -239,7 +146,7 @@ class TransformersModel:
 
         generation = Generation(request, self._model.max_output_tokens, identity.deadline())
         loop = asyncio.get_running_loop()
-        future = self._worker.submit(generation.run, loaded, lambda: self._grammar_tokenizer(loaded))
+        future = self._weights.thread.submit(generation.run, loaded, lambda: self._grammar_tokenizer(loaded))
         self._running[generation] = future
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._running.pop, generation, None))
         return generation
@@ -265,7 +172,7 @@ class TransformersModel:
         return self._grammars
 
     def _stopped(self) -> LoupeError:
-        if self._is_closed:
+        if self._weights.is_closed:
             return UpstreamUnavailable(f"the model {self._model.name} was closed")
         return DeadlineExceeded(f"the time ran out before {self._model.name} came to an end")
 

@@ -20,6 +20,14 @@ _WITH_IMAGES = ("qwen2_5_vl",)
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model will be, and in which numbers."""
+
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """A model that can be asked."""
 
@@ -27,19 +35,10 @@ class Loaded:
     tokenizer: Any
     images: Any
     """The image processor; None for a model of text."""
-    device: str
-    dtype: str
+    place: Place
     context_tokens: int
     memory_bytes: int
     """Of the weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a model will be, and in which numbers."""
-
-    device: str
-    dtype: str
 
 
 def place_for(folder: Path, device: Device, dtype: Dtype, limit_bytes: int | None) -> Place:
@@ -100,7 +99,7 @@ def load(folder: Path, place: Place, *, max_image_pixels: int) -> Loaded:
         raise NotReady(f"the tokenizer in {folder} has no chat template: it is no model for conversations")
     text = config.get_text_config()
     context = int(getattr(text, "max_position_embeddings", 0))
-    return Loaded(model, tokenizer, images, place.device, place.dtype, context, size_bytes(model))
+    return Loaded(model, tokenizer, images, place, context, size_bytes(model))
 
 
 def weights(kind: Any, folder: Path, place: Place) -> Any:

@@ -71,7 +71,7 @@ def prompt_of(request: CompleteRequest, loaded: Loaded) -> Prompt:
     if pictures:
         image_id = loaded.tokenizer.convert_tokens_to_ids(_IMAGE_TOKEN)
         inputs["mm_token_type_ids"] = (ids == image_id).int()
-    on_device = {name: tensor.to(loaded.device) for name, tensor in inputs.items()}
+    on_device = {name: tensor.to(loaded.place.device) for name, tensor in inputs.items()}
     return Prompt(on_device, count)
 
 

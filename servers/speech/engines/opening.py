@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from servers.kit.mesh import Mesh
-from servers.kit.models.transformers import LocalModel
+from servers.kit.models.in_process import LocalModel
 from servers.kit.models.weights import folder_of
 from servers.speech.config import Settings
 from servers.speech.engines.base import SpeechEngine
