@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STORAGE_RETRY_S = 2.0
-# A job under which the process ends each time, without a step more, must not take the next one down too.
-MOST_FRUITLESS_ATTEMPTS = 3
+# A job under which the process ends each time, without a step more, must not take the next one down too. Three were too
+# few: among a hundred kills at random one job met three while its code ran (soak, 2026-11-21).
+MOST_FRUITLESS_ATTEMPTS = 5
 _CLOCKS_AGREE_WITHIN_S = 0.5
 # A job whose worker died is seen by looking: nobody is left to tell of it.
 _LOOK_EVERY_S = 1.0
