@@ -223,9 +223,10 @@ def _pids(it: Site) -> list[int]:
 
 def report(name: str, soaked: Soaked, seed: int) -> bool:
     """Print what came of it; return whether it is as it must be."""
-    is_clean = (
-        soaked.after.adds_nothing_to(soaked.before) and soaked.growth_mib <= _GROWTH_MIB and not soaked.objections
-    )
+    assert soaked.before is not None
+    assert soaked.after is not None
+    leaves_nothing = soaked.after.adds_nothing_to(soaked.before) and soaked.growth_mib <= _GROWTH_MIB
+    is_clean = leaves_nothing and not soaked.objections
     ended = ", ".join(f"{count} {state}" for state, count in sorted(soaked.ended.items()))
     after = ", ".join(f"{steps}: {count}" for steps, count in sorted(soaked.cancelled_after.items()))
     sys.stdout.write(
