@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loupe.critic.v1.critic_pb2 import Finding, Severity, Tool
+from servers.critic.names import UNCLEAR, Names
 from servers.critic.policy import Policy
 from servers.critic.program import Program, shortened
-from servers.critic.scopes import UNCLEAR, Names, Placed, Scope
+from servers.critic.scopes import Placed, Scope, Scopes
 
 _ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -40,10 +41,10 @@ def check_policy(program: Program, policy: Policy) -> list[Finding]:
     Raises:
       Unparseable: an annotation written as text nests too deeply.
     """
-    names = Names(program.tree)
-    rules = _Rules(policy, names, _own_private_names(program.tree))
+    scopes = Scopes(program.tree)
+    rules = _Rules(policy, Names(scopes), _own_private_names(program.tree))
     findings = []
-    for placed in names.placed:
+    for placed in scopes.placed:
         for objection in rules.objections(placed):
             node = objection.node or placed.node
             span = program.span(
