@@ -75,7 +75,7 @@ def answer(settings: Settings, job_id: str, choice_id: str, *, as_json: bool) ->
     async def run(connection: Connection) -> ExitCode:
         job = await _job(connection, job_id)
         if not job.awaiting.HasField("ask_person"):
-            raise CommandFailed(f"{job_id} asks nothing: it is {wording.state(job.state)}")
+            raise CommandFailed(f"{job_id} asks nothing: it {wording.standing(job.state)}")
         request = AnswerPromptRequest(job_id=job_id, sequence=job.last_sequence, choice_id=choice_id)
         response = await again(lambda: connection.jobs.AnswerPrompt(request, metadata=connection.metadata))
         _told(response.job, "answered", as_json=as_json)
@@ -112,7 +112,7 @@ async def _job(connection: Connection, job_id: str) -> Job:
 
 def _asked(job: Job) -> str:
     if not job.awaiting.HasField("ask_approval"):
-        raise CommandFailed(f"{job.job_id} asks for no approval: it is {wording.state(job.state)}")
+        raise CommandFailed(f"{job.job_id} asks for no approval: it {wording.standing(job.state)}")
     return job.awaiting.ask_approval.code_sha256
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from loupe.orchestrator.v1.control_pb2 import (
     ReplayJobRequest,
     RetryJobRequest,
 )
+from loupe.orchestrator.v1.incident_pb2 import RemedyKind
 from loupe.type.v1.figure_pb2 import Figure
 from servers.kit import wire_json
 from servers.kit.ids import new_id
@@ -42,12 +44,13 @@ class Corrections:
         return any((self.ticks, self.series, self.values, self.labels))
 
 
-def retry(settings: Settings, job_id: str, after_sequence: int, *, as_json: bool) -> ExitCode:
+def retry(settings: Settings, job_id: str, after_sequence: int, *, may_shorten: bool, as_json: bool) -> ExitCode:
     """Do a job again and watch it."""
     check_id(job_id)
+    consents = [RemedyKind.REMEDY_KIND_SHORTEN] if may_shorten else []
 
     async def run(connection: Connection) -> ExitCode:
-        made = await _retried(connection, job_id, after_sequence)
+        made = await _retried(connection, job_id, after_sequence, consents)
         return await _watched(connection, made, as_json=as_json)
 
     return connected(settings, run)
@@ -121,8 +124,11 @@ async def _replayed_live(connection: Connection, job_id: str, *, as_json: bool) 
     return ExitCode.ANSWERED if response.is_identical else ExitCode.FAILED
 
 
-async def _retried(connection: Connection, job_id: str, after_sequence: int) -> str:
+async def _retried(
+    connection: Connection, job_id: str, after_sequence: int, consents: Sequence[RemedyKind.ValueType] = ()
+) -> str:
     request = RetryJobRequest(job_id=job_id, request_id=new_id("retry"), after_sequence=after_sequence)
+    request.consents.extend(consents)
     response = await again(lambda: connection.jobs.RetryJob(request, metadata=connection.metadata))
     return response.job.job_id
 

@@ -19,7 +19,7 @@ from loupe.orchestrator.v1.control_pb2 import (
     ExplanationTie,
     ExplanationTotals,
 )
-from servers.kit import wire_json
+from servers.kit import spending, wire_json
 
 _MOST_SHOWN = 40  # of cells, and of marks
 _PARTS = {
@@ -130,6 +130,7 @@ def _counted(totals: ExplanationTotals) -> Iterator[str]:
         )
     if totals.unused_value_count:
         yield f"Read, and in nothing that came out: {wording.counted(totals.unused_value_count, 'value')}."
+    yield f"What it cost: {spending.in_words(totals.cost) if totals.HasField('cost') else 'not on record'}."
 
 
 def _example(nodes: Iterable[ExplanationNode]) -> str:

@@ -154,8 +154,9 @@ def answer(job_id: str, choice: str, as_json: bool) -> ExitCode:
 @jobs.command()
 @_JOB
 @click.option("--after", default=0, type=click.IntRange(0), metavar="N", help="Take over what was done up to step N.")
+@click.option("--shorten", "may_shorten", is_flag=True, help="Should the planner fail, get the data, on your approval.")
 @as_json_lines
-def retry(job_id: str, after: int, as_json: bool) -> ExitCode:
+def retry(job_id: str, after: int, may_shorten: bool, as_json: bool) -> ExitCode:
     """Do a job again as a new one, and watch it.
 
     \b
@@ -164,7 +165,7 @@ def retry(job_id: str, after: int, as_json: bool) -> ExitCode:
     """
     from cli import descendants as command
 
-    return command.retry(settings(), job_id, after, as_json=as_json)
+    return command.retry(settings(), job_id, after, may_shorten=may_shorten, as_json=as_json)
 
 
 @jobs.command()

@@ -14,7 +14,7 @@ from cli import mesh_state, wording
 from cli.config import Settings
 from cli.connection import Connection, again, connect, failure
 from cli.errors import CommandFailed, ExitCode
-from cli.job_stream import watch_job
+from cli.job_stream import TERMINAL, watch_job
 from cli.rendering import JobPrinter, JsonLines, TextLines
 from loupe.orchestrator.v1.orchestrator_pb2 import (
     CancelJobRequest,
@@ -24,7 +24,7 @@ from loupe.orchestrator.v1.orchestrator_pb2 import (
     ListJobsRequest,
 )
 from loupe.type.v1.answer_pb2 import AnswerStatus
-from servers.kit import wire_json
+from servers.kit import spending, wire_json
 
 _JOB_ID = re.compile(r"job_[0-9a-z]{26}")
 _QUESTION_WIDTH = 60
@@ -142,13 +142,20 @@ def _print(job: Job) -> None:
         answer = job.answer
         click.echo(f"  answer: {wording.plain(answer.text or answer.reason)}")
     if job.HasField("incident"):
-        for word, told in wording.incident_lines(job.incident):
+        goes_on = job.state not in TERMINAL
+        for word, told in wording.incident_lines(job.incident, job.job_id, goes_on=goes_on):
             click.echo(f"  {word}: {told}")
+        if job.incident.plan:
+            click.echo(f"  left to do: {', '.join(map(wording.plain, job.incident.plan))}")
+        trace = f", trace {job.incident.trace_id}" if job.incident.trace_id else ""
+        click.echo(f"  on record: {job.incident.incident_id}, step {job.incident.failed_sequence}{trace}")
         for line in job.incident.log_tail.splitlines()[-10:]:
             click.echo(f"    {wording.plain(line)}")
     if job.HasField("awaiting"):
         for line in wording.asked(job.job_id, job.awaiting):
             click.echo(f"  {line}")
+    cost = spending.in_words(job.cost) if job.HasField("cost") else "not on record"
+    click.echo(f"  cost: {cost}")
     for file in job.bundle.files:
         click.echo(f"  {wording.plain(file.name):<16} {file.file.size_bytes:>9,} bytes  {file.file.file_id}")
 

@@ -11,8 +11,7 @@ from rich.status import Status
 from rich.text import Text
 
 from cli import wording
-from loupe.orchestrator.v1.incident_pb2 import Incident
-from loupe.orchestrator.v1.orchestrator_pb2 import RunJobResponse, Step, WatchJobResponse
+from loupe.orchestrator.v1.orchestrator_pb2 import JobState, RunJobResponse, Step, WatchJobResponse
 from loupe.reasoning.v1.reasoning_pb2 import Action
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus
 from loupe.type.v1.engine_pb2 import Engine
@@ -92,7 +91,7 @@ class TextLines:
                 self._answer(step.answer.answer)
             case "incident":
                 self._stop()
-                self._incident(step.incident)
+                self._incident(step, job_id)
 
     def end(self, note: str) -> None:
         """Print where the results are."""
@@ -124,8 +123,9 @@ class TextLines:
         for line in answer.text.splitlines():
             self._line((wording.plain(line), "bold"))
 
-    def _incident(self, incident: Incident) -> None:
-        for place, (word, told) in enumerate(wording.incident_lines(incident)):
+    def _incident(self, step: Step, job_id: str) -> None:
+        goes_on = step.job_state == JobState.JOB_STATE_RUNNING
+        for place, (word, told) in enumerate(wording.incident_lines(step.incident, job_id, goes_on=goes_on)):
             mark = "✗" if place == 0 else " "
             self._line((f"  {mark} {word}: ", "red"), (told, "bold" if place == 0 else ""))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loupe.critic.v1.critic_pb2 import Verdict
-from loupe.orchestrator.v1.incident_pb2 import Incident
+from loupe.orchestrator.v1.incident_pb2 import Incident, RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState
 from loupe.reasoning.v1.reasoning_pb2 import Action, ApprovalDecision, Decision, Observation, RunObserved
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome
@@ -24,6 +24,24 @@ _DOING = {
     "ask_person": "waiting for your answer",
     "edit_code": "taking your code",
     "correct_figure": "correcting the figure",
+}
+
+_TAKEN_BY = {
+    RemedyKind.REMEDY_KIND_RETRY: "loupe jobs retry {job_id} --after {step}",
+    RemedyKind.REMEDY_KIND_DOWNLOAD_AND_INSPECT: "loupe jobs export {job_id}",
+    RemedyKind.REMEDY_KIND_REQUEST_REVIEW: "loupe jobs fork {job_id} --code FILE",
+    RemedyKind.REMEDY_KIND_REUPLOAD: "loupe analyze IMAGE",
+    RemedyKind.REMEDY_KIND_OPERATOR_ACTION: "loupe status",
+    RemedyKind.REMEDY_KIND_SHORTEN: "loupe jobs retry {job_id} --shorten",
+}
+_STANDING = {
+    JobState.JOB_STATE_PENDING: "waits for its turn",
+    JobState.JOB_STATE_RUNNING: "is being worked on",
+    JobState.JOB_STATE_AWAITING_APPROVAL: "waits for your approval",
+    JobState.JOB_STATE_AWAITING_INPUT: "waits for your answer",
+    JobState.JOB_STATE_SUCCEEDED: "has succeeded",
+    JobState.JOB_STATE_FAILED: "has failed",
+    JobState.JOB_STATE_CANCELLED: "was cancelled",
 }
 
 
@@ -146,19 +164,31 @@ def run(observed: RunObserved) -> str:
     return f"failed with exit code {result.exit_code}"
 
 
-def incident_lines(incident: Incident) -> Iterable[tuple[str, str]]:
-    """Yield pairs of a word and what it says: what failed, why, and what is safe to do next."""
+def incident_lines(incident: Incident, job_id: str, *, goes_on: bool) -> Iterable[tuple[str, str]]:
+    """Yield pairs of a word and what it says: what failed, why, and what is safe to do next, each with its command.
+
+    Args:
+      goes_on: the job gets over it by itself, as its owner consented to.
+    """
     yield "failed", plain(incident.summary)
     if incident.diagnosis:
         yield "why", plain(incident.diagnosis)
-    labels = [plain(remedy.label) for remedy in incident.remedies]
-    if labels:
-        yield "next", " · ".join(labels)
+    if goes_on:
+        yield "next", "the job goes on, as you allowed it to"
+        return
+    for place, remedy in enumerate(incident.remedies):
+        taken = _TAKEN_BY.get(remedy.kind, "").format(job_id=job_id, step=incident.failed_sequence)
+        yield "next" if place == 0 else "or", f"{plain(remedy.label)}{f': `{taken}`' if taken and job_id else ''}"
 
 
 def state(value: JobState.ValueType) -> str:
     """Return a job's state in words: "awaiting approval"."""
     return JobState.Name(value).removeprefix("JOB_STATE_").replace("_", " ").lower()
+
+
+def standing(value: JobState.ValueType) -> str:
+    """Return what there is to say of a job, as the end of a sentence about it: "has failed"."""
+    return _STANDING.get(value, f"is {state(value)}")
 
 
 def counted(number: int, noun: str) -> str:

@@ -16,6 +16,7 @@ from loupe.codegen.v1.codegen_pb2 import (
 )
 from loupe.codegen.v1.codegen_service_pb2_grpc import CodegenServiceServicer
 from servers.codegen.engines.base import CodeEngine
+from servers.kit import spending
 
 
 class CodegenServicer(CodegenServiceServicer):
@@ -27,12 +28,12 @@ class CodegenServicer(CodegenServiceServicer):
     async def GenerateCode(self, request: GenerateCodeRequest, context: Any) -> GenerateCodeResponse:
         """Return a program for an analysis."""
         written = await self._engine.write(request)
-        return GenerateCodeResponse(program=_program(written.source), engine=written.engine)
+        return GenerateCodeResponse(program=_program(written.source), engine=written.engine, cost=spending.spent())
 
     async def RepairCode(self, request: RepairCodeRequest, context: Any) -> RepairCodeResponse:
         """Return the program changed after a failure."""
         written = await self._engine.repair(request)
-        return RepairCodeResponse(program=_program(written.source), engine=written.engine)
+        return RepairCodeResponse(program=_program(written.source), engine=written.engine, cost=spending.spent())
 
     async def GetEngine(self, request: GetEngineRequest, context: Any) -> GetEngineResponse:
         """Return what the engine is and how it is."""

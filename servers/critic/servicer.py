@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from loupe.critic.v1 import critic_pb2, critic_service_pb2_grpc
 from loupe.type.v1.engine_pb2 import EngineStatus
+from servers.kit import spending
 from servers.kit.tokens import CodeClaims
 
 
@@ -31,7 +32,8 @@ class CriticServicer(critic_service_pb2_grpc.CriticServiceServicer):
 
     async def ReviewCode(self, request: critic_pb2.ReviewCodeRequest, context: Any) -> critic_pb2.ReviewCodeResponse:
         """Return the verdict on a program."""
-        return critic_pb2.ReviewCodeResponse(verdict=await self._reviewer.review(request.source))
+        verdict = await self._reviewer.review(request.source)
+        return critic_pb2.ReviewCodeResponse(verdict=verdict, cost=spending.spent())
 
     async def AuthorizeRun(
         self, request: critic_pb2.AuthorizeRunRequest, context: Any
@@ -39,7 +41,7 @@ class CriticServicer(critic_service_pb2_grpc.CriticServiceServicer):
         """Return the verdict on a program and, if it is approved, a token that lets it run once."""
         verdict = await self._reviewer.review(request.source)
         if not verdict.is_approved:
-            return critic_pb2.AuthorizeRunResponse(verdict=verdict)
+            return critic_pb2.AuthorizeRunResponse(verdict=verdict, cost=spending.spent())
         claims = CodeClaims(
             code_sha256=verdict.code_sha256,
             policy_version=verdict.policy_version,
@@ -48,7 +50,7 @@ class CriticServicer(critic_service_pb2_grpc.CriticServiceServicer):
             attempt=request.attempt,
             needs_approval=request.needs_approval,
         )
-        return critic_pb2.AuthorizeRunResponse(verdict=verdict, token=self._sign(claims))
+        return critic_pb2.AuthorizeRunResponse(verdict=verdict, token=self._sign(claims), cost=spending.spent())
 
     async def GetEngine(self, request: critic_pb2.GetEngineRequest, context: Any) -> critic_pb2.GetEngineResponse:
         """Return what judges beside the tools, and how it is."""

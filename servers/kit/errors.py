@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from loupe.type.v1.cost_pb2 import Cost
 from loupe.type.v1.error_reason_pb2 import ErrorReason
 
 StatusCode = Literal[
@@ -65,6 +66,10 @@ class LoupeError(Exception):
         self.message = message
         self.retry_after_s = retry_after_s
         """When coming again may help; None where it won't."""
+        self.server = ""
+        """Which server of the mesh failed, where another did: the last one on the way that could not be asked."""
+        self.cost: Cost | None = None
+        """What the server that answered with it had spent on models; None where it said nothing of that."""
 
     @property
     def violations(self) -> tuple[tuple[str, str], ...]:

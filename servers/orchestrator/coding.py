@@ -14,6 +14,7 @@ from servers.kit import wire_json
 from servers.kit.errors import InternalError
 from servers.kit.tokens import CodeClaims, sign_code_token
 from servers.orchestrator import sandbox_run
+from servers.orchestrator.costs import told_cost
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
@@ -43,7 +44,7 @@ class Coding:
         assert view.pending is not None  # the route leads here with it
         request = GenerateCodeRequest(figures=view.figures, analysis=view.pending.write_code.analysis)
         response = await self._peers.codegen.GenerateCode(request)
-        await self._record.observe(view, _written(response.program, response.engine))
+        await self._record.observe(view, _written(response.program, response.engine), told_cost(response))
 
     async def repair(self, view: JobView) -> None:
         """Ask codegen for a program without the failure."""
@@ -59,7 +60,7 @@ class Coding:
                 RunFailure(result=run.result, stderr_tail=run.stderr_tail, problem=run.problem[:_MOST_PROBLEM])
             )
         response = await self._peers.codegen.RepairCode(request)
-        await self._record.observe(view, _written(response.program, response.engine))
+        await self._record.observe(view, _written(response.program, response.engine), told_cost(response))
 
     async def review(self, view: JobView) -> None:
         """Ask the critic for its verdict on the newest code."""
@@ -68,7 +69,7 @@ class Coding:
         response = await self._peers.critic.ReviewCode(ReviewCodeRequest(source=code.source))
         if response.verdict.code_sha256 != code.code_sha256:
             raise InternalError("the critic's verdict is on other code")
-        await self._record.observe(view, Observation(verdict=response.verdict))
+        await self._record.observe(view, Observation(verdict=response.verdict), told_cost(response))
 
     async def run(self, view: JobView) -> None:
         """Have the newest code signed for this very step and attempt, and run it in the sandbox.
@@ -113,7 +114,7 @@ class Coding:
         await keep(self._peers.files, ran.artifacts, observed, request_id=request_id)
         if ran.result.outcome == Outcome.OUTCOME_COMPLETED:
             observed.problem = take_answer(ran.artifacts, view, observed)
-        await self._record.observe(view, Observation(run=observed))
+        await self._record.observe(view, Observation(run=observed), told_cost(authorized))
 
 
 def _required(view: JobView) -> CodeWritten:

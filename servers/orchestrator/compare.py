@@ -10,11 +10,11 @@ from loupe.orchestrator.v1.control_pb2 import CompareJobsResponse
 from loupe.orchestrator.v1.orchestrator_pb2 import Step
 from servers.kit import wire_json
 
-# What differs between two runs of the same: when, as which stored file, and how long.
+# What differs between two runs of the same: when, as which stored file, how long, and for how much.
 _OF_THE_RUN = frozenset(
     {
         *("create_time", "attempt", "job_state", "file_id", "expire_time"),
-        *("wall_time", "cpu_time", "peak_memory_kib", "incident_id", "trace_id", "decided_by", "answered_by"),
+        *("cost", "wall_time", "cpu_time", "peak_memory_kib", "incident_id", "trace_id", "decided_by", "answered_by"),
     }
 )
 

@@ -56,15 +56,18 @@ class Control:
                 return await self._journal.get(owner, request.job_id)
         elif asked:
             raise WrongState(f"the job asks about code {asked}, not {request.code_sha256}: look at it first")
-        view = await self._backlog.view(await self._journal.get(owner, request.job_id))
+        job = await self._journal.get(owner, request.job_id)
+        view = await self._backlog.view(job)
         for turn in view.turns:
             before = turn.observation.approval
             if turn.observation.HasField("approval") and before.code_sha256 == request.code_sha256:
                 if before == decision and request.WhichOneof("decision") != "edit":
                     return await self._journal.get(owner, request.job_id)
                 name = Decision.Name(before.decision).removeprefix("DECISION_").lower()
-                raise WrongState(f"this code was {name} before")
-        raise WrongState("the job does not ask for approval")
+                by = f" by {before.decided_by}" if before.decided_by else f": {approvals.NOBODY}"
+                raise WrongState(f"this code was {name} before{by}")
+        state = JobState.Name(job.state).removeprefix("JOB_STATE_").lower()
+        raise WrongState(f"the job does not ask for approval: its state is {state}")
 
     async def answer(self, owner: str, request: AnswerPromptRequest) -> Job:
         """Take an answer to what a job asks.
@@ -91,7 +94,10 @@ class Control:
         """Make a job that does the same again, after the steps that it takes over."""
         job, steps = await self._ended(owner, request.job_id)
         copied = whole_turns([step for step in steps if step.sequence <= request.after_sequence])
-        return await self._create(owner, request.request_id, job, job.spec, AncestryKind.ANCESTRY_KIND_RETRY, copied)
+        spec = JobSpec()
+        spec.CopyFrom(job.spec)
+        spec.consents.extend(consent for consent in request.consents if consent not in spec.consents)
+        return await self._create(owner, request.request_id, job, spec, AncestryKind.ANCESTRY_KIND_RETRY, copied)
 
     async def fork(self, owner: str, request: ForkJobRequest) -> Job:
         """Make a job in which one thing is different, after the steps that this leaves as they were."""

@@ -36,6 +36,7 @@ from servers.kit.status import from_exception
 from servers.orchestrator import approvals, degradation, incidents
 from servers.orchestrator.bundle import Bundler
 from servers.orchestrator.coding import Coding
+from servers.orchestrator.costs import told_cost
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
@@ -130,8 +131,8 @@ class Loop:
             state = JobState.JOB_STATE_AWAITING_INPUT
         elif kind == "finish" and view.run is not None and not view.run.HasField("answer"):
             raise GaveUp(incidents.code_given_up(view))
-        thought = Thought(text=response.thought, engine=response.engine)
-        await self._record.store(view, Step(thought=thought), Step(action=action, job_state=state))
+        thought = Step(thought=Thought(text=response.thought, engine=response.engine), cost=told_cost(response))
+        await self._record.store(view, thought, Step(action=action, job_state=state))
 
     async def _plan(self, view: JobView) -> DecideNextActionResponse:
         """Ask the planner; where it fails, say so, and go on by policy if the job's owner consented to that."""
@@ -145,7 +146,7 @@ class Loop:
             if instead is None or may_retry(view, failure):
                 raise
             incident = incidents.from_error(failure, view)
-            await self._record.store(view, Step(incident=incident))
+            await self._record.store(view, Step(incident=incident, cost=failure.cost))
             return instead
 
     async def read_figures(self, view: JobView) -> None:
@@ -153,7 +154,9 @@ class Loop:
         assert view.pending is not None  # the route leads here with it
         response = await self._peers.vision.AnalyzeImage(AnalyzeImageRequest(file=view.pending.read_figures.file))
         renumber(response.figures, after=len(view.figures))
-        await self._record.observe(view, Observation(figures=response))
+        cost = told_cost(response)
+        response.ClearField("cost")
+        await self._record.observe(view, Observation(figures=response), cost)
 
     async def correct_figure(self, view: JobView) -> None:
         """Have vision compute again what follows from a person's corrections."""

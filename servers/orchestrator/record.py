@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState, Step
 from loupe.reasoning.v1.reasoning_pb2 import Action, Observation
+from loupe.type.v1.cost_pb2 import Cost
 from servers.kit.errors import StorageUnavailable
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import Journal
@@ -29,9 +30,9 @@ class Record:
             await self.store(view, Step(action=action))
         return view.pending_sequence
 
-    async def observe(self, view: JobView, observation: Observation) -> None:
-        """Store what came of the pending action."""
-        await self.store(view, Step(observation=observation))
+    async def observe(self, view: JobView, observation: Observation, cost: Cost | None = None) -> None:
+        """Store what came of the pending action, and what models cost that were asked for it, where that was told."""
+        await self.store(view, Step(observation=observation, cost=cost))
 
     async def store(self, view: JobView, *steps: Step) -> None:
         """Store steps in one transaction: all of them or none."""

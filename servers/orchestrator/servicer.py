@@ -12,7 +12,7 @@ from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 from servers.kit.errors import DigestMismatch, UnsupportedMediaType, WrongState
 from servers.kit.identity import caller
-from servers.orchestrator import webhooks
+from servers.orchestrator import costs, webhooks
 from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.compare import compare
 from servers.orchestrator.control import Control
@@ -83,8 +83,13 @@ class OrchestratorServicer(OrchestratorServiceServicer):
                 yield pb.WatchJobResponse(heartbeat=event)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
-        """Return a job as it stands."""
-        return pb.GetJobResponse(job=await self._journal.get(caller().subject, request.job_id))
+        """Return a job as it stands, with what only its steps tell."""
+        job = await self._journal.get(caller().subject, request.job_id)
+        steps = await self._journal.steps(job.job_id, 0, limit=job.last_sequence) if job.last_sequence else []
+        job = costs.with_cost(job, steps)
+        if job.state == pb.JOB_STATE_RUNNING and steps[-1:] and steps[-1].HasField("incident"):
+            job.incident.CopyFrom(steps[-1].incident)
+        return pb.GetJobResponse(job=job)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         """List the caller's jobs, newest first."""
@@ -148,6 +153,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
             raise WrongState("the job has not ended")
         view, steps = await self._backlog.view(job), await self._log(request.job_id)
         graph = await self._explained(job, steps) if job.HasField("answer") else None
+        job = costs.with_cost(job, steps)
         return control_pb2.ExportJobResponse(file=await export(self._peers.files, job, view, steps, graph))
 
     async def EraseOwner(

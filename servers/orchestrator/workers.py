@@ -14,6 +14,7 @@ import grpc
 from loupe.orchestrator.v1.incident_pb2 import Incident
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState, Step
 from loupe.type.v1.access_pb2 import Role
+from loupe.type.v1.cost_pb2 import Cost
 from servers.kit import identity
 from servers.kit.errors import LoupeError, StorageUnavailable
 from servers.kit.identity import Caller
@@ -198,8 +199,8 @@ class Workers:
         failure = from_exception(error, request_id=view.job_id)
         incident = incidents.from_error(failure, view)
         if failure.code != "UNAVAILABLE":
-            await self._end(view, incident)
-        elif not await self._told_at_once(view, incident):
+            await self._end(view, incident, failure.cost)
+        elif not await self._told_at_once(view, incident, failure.cost):
             self._lay_down(claim)
 
     async def _work(self, view: JobView) -> None:
@@ -211,7 +212,8 @@ class Workers:
                 failure = from_exception(error, request_id=view.job_id)
                 if not may_retry(view, failure):
                     raise
-                told = Step(incident=incidents.from_error(failure, view), job_state=JobState.JOB_STATE_RUNNING)
+                told = Step(incident=incidents.from_error(failure, view), cost=failure.cost)
+                told.job_state = JobState.JOB_STATE_RUNNING
                 for stored in await self._stored(view.job_id, partial(self._tell, view, told)):
                     view.apply(stored)
                 await asyncio.sleep(pause_s(view))
@@ -219,8 +221,8 @@ class Workers:
     async def _tell(self, view: JobView, told: Step) -> list[Step]:
         return await self._journal.append(view.job_id, view.attempt, told, after_sequence=view.last_sequence)
 
-    async def _end(self, view: JobView, incident: Incident) -> None:
-        step = Step(incident=incident, job_state=JobState.JOB_STATE_FAILED)
+    async def _end(self, view: JobView, incident: Incident, cost: Cost | None = None) -> None:
+        step = Step(incident=incident, cost=cost, job_state=JobState.JOB_STATE_FAILED)
         try:
             # After whatever is on record: a deadline may have cut off the answer that a step was stored.
             await self._stored(view.job_id, lambda: self._journal.append(view.job_id, view.attempt, step))
@@ -233,13 +235,13 @@ class Workers:
         except Fenced:
             return 0.0  # whatever is written under this attempt is refused
 
-    async def _told_at_once(self, view: JobView, incident: Incident) -> bool:
+    async def _told_at_once(self, view: JobView, incident: Incident, cost: Cost | None) -> bool:
         """End a job as a server was away; return False where the records are, too.
 
         Then it was no one server, and the job no more failed than everything else: nobody could be told of its end, and
         once they can, it can go on.
         """
-        step = Step(incident=incident, job_state=JobState.JOB_STATE_FAILED)
+        step = Step(incident=incident, cost=cost, job_state=JobState.JOB_STATE_FAILED)
         try:
             await self._journal.append(view.job_id, view.attempt, step)
         except Fenced:

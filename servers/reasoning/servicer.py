@@ -11,6 +11,7 @@ from loupe.reasoning.v1.reasoning_pb2 import (
     GetEngineResponse,
 )
 from loupe.reasoning.v1.reasoning_service_pb2_grpc import ReasoningServiceServicer
+from servers.kit import spending
 from servers.reasoning.engines.base import ReasoningEngine
 
 
@@ -22,7 +23,9 @@ class ReasoningServicer(ReasoningServiceServicer):
 
     async def DecideNextAction(self, request: DecideNextActionRequest, context: Any) -> DecideNextActionResponse:
         """Return the next action."""
-        return await self._engine.decide(request.goal, request.turns)
+        decided = await self._engine.decide(request.goal, request.turns)
+        decided.cost.CopyFrom(spending.spent())
+        return decided
 
     async def GetEngine(self, request: GetEngineRequest, context: Any) -> GetEngineResponse:
         """Return what the engine is and how it is."""

@@ -15,6 +15,7 @@ from loupe.speech.v1.speech_pb2 import (
     TranscribeResponse,
 )
 from loupe.type.v1.engine_pb2 import Engine
+from servers.kit import spending
 
 
 class Transcript:
@@ -51,7 +52,7 @@ class Transcript:
 
     def end(self, engine: Engine, language: str, language_confidence: float) -> TranscribeEnd:
         """Return the last event."""
-        end = TranscribeEnd(engine=engine)
+        end = TranscribeEnd(engine=engine, cost=spending.spent())
         if self._told.HasField("audio"):
             end.audio.CopyFrom(self._told.audio)
         if self._count:
@@ -68,7 +69,7 @@ class Transcript:
 def as_response(events: Sequence[StreamTranscribeResponse]) -> TranscribeResponse:
     """Return a whole stream in one message; its last event is `end`."""
     end = events[-1].end
-    response = TranscribeResponse(engine=end.engine)
+    response = TranscribeResponse(engine=end.engine, cost=end.cost)
     if end.HasField("audio"):
         response.audio.CopyFrom(end.audio)
     if end.HasField("no_speech"):

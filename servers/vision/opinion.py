@@ -15,7 +15,7 @@ _TYPE = "loupe.type.v1"
 _NOT_THE_MODELS = (
     *(
         f"loupe.vision.v1.AnalyzeImageResponse.{name}"
-        for name in ("width_px", "height_px", "text_blocks", "caption", "reasons", "engine", "description")
+        for name in ("width_px", "height_px", "text_blocks", "caption", "reasons", "engine", "description", "cost")
     ),
     *(f"{_TYPE}.Figure.{name}" for name in ("figure_id", "box", "confidence", "fidelity", "reasons")),
     *(f"{_TYPE}.Chart.{name}" for name in ("title_box", "plot_area", "axes", "source_note")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 from loupe.vision.v1.vision_pb2 import (
@@ -16,6 +17,7 @@ from loupe.vision.v1.vision_pb2 import (
     RenderOverlayResponse,
 )
 from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceServicer
+from servers.kit import identity, spending
 from servers.kit.files_client import FilesClient
 from servers.vision.engines.base import VisionEngine
 from servers.vision.recalibrate import recalibrate
@@ -30,7 +32,9 @@ class VisionServicer(VisionServiceServicer):
 
     async def AnalyzeImage(self, request: AnalyzeImageRequest, context: Any) -> AnalyzeImageResponse:
         """Return what an image shows."""
-        return await self._engine.analyze(await self._files.read(request.file))
+        seen = await self._engine.analyze(await self._files.read(request.file))
+        seen.cost.CopyFrom(spending.spent())
+        return seen
 
     async def RecalibrateChart(self, request: RecalibrateChartRequest, context: Any) -> RecalibrateChartResponse:
         """Return a figure with corrections and what follows from them."""
@@ -40,7 +44,9 @@ class VisionServicer(VisionServiceServicer):
     async def RenderOverlay(self, request: RenderOverlayRequest, context: Any) -> RenderOverlayResponse:
         """Store a picture of the evidence."""
         picture = await self._engine.overlay(await self._files.read(request.file), request.figures)
-        return RenderOverlayResponse(overlay=await self._files.write(picture, "overlay.png"))
+        # One file, however often a caller asks again whose answer was lost.
+        request_id = f"{identity.request_id()}.overlay.{hashlib.sha256(picture).hexdigest()[:16]}"
+        return RenderOverlayResponse(overlay=await self._files.write(picture, "overlay.png", request_id=request_id))
 
     async def GetEngine(self, request: GetEngineRequest, context: Any) -> GetEngineResponse:
         """Return what the engine is and how it is."""

@@ -20,6 +20,7 @@ from loupe.critic.v1 import critic_pb2, critic_service_pb2_grpc
 from loupe.reasoning.v1 import analysis_pb2, reasoning_pb2, reasoning_service_pb2_grpc
 from loupe.sandbox.v1 import sandbox_pb2, sandbox_service_pb2_grpc, session_pb2
 from loupe.type.v1.answer_pb2 import Answer, AnswerStatus, AnswerValue
+from loupe.type.v1.cost_pb2 import Cost
 from loupe.type.v1.engine_pb2 import Engine, EngineState, EngineStatus
 from loupe.type.v1.figure_pb2 import Chart, ChartType, DataPoint, Fidelity, Figure, Origin, Series, Value
 from loupe.vision.v1 import vision_pb2, vision_service_pb2_grpc
@@ -107,6 +108,8 @@ class Script:
     """What runs of these programs leave in place of `artifacts`."""
     writers: list[Engine] = field(default_factory=list)
     """What wrote the first programs; the scripted engine wrote the others."""
+    cost: Cost | None = field(default_factory=Cost)
+    """What each server says that it spent on models; None: those of a release that does not say."""
     hang: asyncio.Event | None = None
     """Set: the sandbox never answers."""
     before: Callable[[str], Awaitable[None]] | None = None
@@ -144,7 +147,9 @@ class Vision(vision_service_pb2_grpc.VisionServiceServicer):
         self.script.readings += 1
         if self.script.vision_error is not None and self.script.readings <= self.script.vision_failures:
             await _fail(context, self.script.vision_error)
-        return vision_pb2.AnalyzeImageResponse(width_px=8, height_px=8, figures=self.script.figures, engine=ENGINE)
+        return vision_pb2.AnalyzeImageResponse(
+            width_px=8, height_px=8, figures=self.script.figures, engine=ENGINE, cost=self.script.cost
+        )
 
     async def RenderOverlay(self, request: Any, context: Any) -> vision_pb2.RenderOverlayResponse:
         await self.script.asked("RenderOverlay")
@@ -169,7 +174,9 @@ class Reasoning(reasoning_service_pb2_grpc.ReasoningServiceServicer):
         if self.script.reasoning_error is not None:
             await _fail(context, self.script.reasoning_error)
         chosen = self.script.plan(request)
-        return reasoning_pb2.DecideNextActionResponse(thought="So it goes.", action=chosen, engine=ENGINE)
+        return reasoning_pb2.DecideNextActionResponse(
+            thought="So it goes.", action=chosen, engine=ENGINE, cost=self.script.cost
+        )
 
 
 def _program(source: str) -> codegen_pb2.Program:
@@ -187,13 +194,14 @@ class Codegen(codegen_service_pb2_grpc.CodegenServiceServicer):
         await self.script.asked("GenerateCode")
         if self.script.codegen_error is not None:
             await _fail(context, self.script.codegen_error)
-        return codegen_pb2.GenerateCodeResponse(program=_program("print(1)\n"), engine=self._writer(0))
+        program = _program("print(1)\n")
+        return codegen_pb2.GenerateCodeResponse(program=program, engine=self._writer(0), cost=self.script.cost)
 
     async def RepairCode(self, request: codegen_pb2.RepairCodeRequest, context: Any) -> codegen_pb2.RepairCodeResponse:
         await self.script.asked("RepairCode")
         self.script.repairs.append(request)
-        source = f"print({1 + request.repair_number})\n"
-        return codegen_pb2.RepairCodeResponse(program=_program(source), engine=self._writer(request.repair_number))
+        program, writer = _program(f"print({1 + request.repair_number})\n"), self._writer(request.repair_number)
+        return codegen_pb2.RepairCodeResponse(program=program, engine=writer, cost=self.script.cost)
 
     def _writer(self, number: int) -> Engine:
         return self.script.writers[number] if number < len(self.script.writers) else ENGINE
@@ -220,12 +228,13 @@ class Critic(critic_service_pb2_grpc.CriticServiceServicer):
 
     async def ReviewCode(self, request: critic_pb2.ReviewCodeRequest, context: Any) -> critic_pb2.ReviewCodeResponse:
         await self.script.asked("ReviewCode")
-        return critic_pb2.ReviewCodeResponse(verdict=self.verdict(request.source))
+        return critic_pb2.ReviewCodeResponse(verdict=self.verdict(request.source), cost=self.script.cost)
 
     async def AuthorizeRun(self, request: Any, context: Any) -> critic_pb2.AuthorizeRunResponse:
         await self.script.asked("AuthorizeRun")
         self.script.authorizations.append(request)
-        return critic_pb2.AuthorizeRunResponse(verdict=self.verdict(request.source), token="signed")
+        verdict = self.verdict(request.source)
+        return critic_pb2.AuthorizeRunResponse(verdict=verdict, token="signed", cost=self.script.cost)
 
 
 class Sandbox(sandbox_service_pb2_grpc.SandboxServiceServicer):

@@ -206,6 +206,10 @@ async def test_when_nobody_decides_the_time_out_branch_counts(given, on_timeout,
     assert (decided.decided_by, decided.reason) == ("", "nobody decided in time")
     assert kinds(steps)[-1] == end
     assert len(it.script.runs) == (end == "answer")
+    job = (await it.jobs.ListJobs(pb.ListJobsRequest(page_size=1))).jobs[0]
+    async with refused("this code was .* before: nobody decided in time"):
+        await it.jobs.DecideApproval(decision(job, **APPROVE))
+    assert len(it.script.runs) == (end == "answer")
 
 
 async def test_many_decisions_at_once_leave_one(given):
@@ -240,7 +244,7 @@ async def test_a_decision_after_cancel_is_refused_and_nothing_runs(given):
     it = given()
     job = await asked(it)
     await it.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id))
-    async with refused("does not ask"):
+    async with refused("does not ask for approval: its state is cancelled"):
         await it.jobs.DecideApproval(decision(job, **APPROVE))
     assert it.script.runs == []
 

@@ -72,7 +72,7 @@ def test_a_no_to_the_question_decides_nothing_and_a_rejection_ends_the_job(shell
     assert watched.returncode == 1
     assert "a person rejected the code" in watched.stdout
     late = shell.loupe("jobs", "approve", job_id)
-    assert (late.returncode, late.stderr) == (1, f"loupe: {job_id} asks for no approval: it is failed\n")
+    assert (late.returncode, late.stderr) == (1, f"loupe: {job_id} asks for no approval: it has failed\n")
 
 
 def test_edited_code_is_asked_about_again_and_is_what_runs(shell: Shell, answered: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from cli.rendering import JsonLines, TextLines
 from loupe.critic.v1.critic_pb2 import Finding, Verdict
-from loupe.orchestrator.v1.incident_pb2 import Incident, Remedy
+from loupe.orchestrator.v1.incident_pb2 import Incident, Remedy, RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Heartbeat, Job, JobState, RunJobResponse, Step, Thought
 from loupe.reasoning.v1.reasoning_pb2 import (
     Action,
@@ -46,11 +46,15 @@ def steps(*bodies: Thought | Action | Observation | FinalAnswer | Incident) -> I
         yield RunJobResponse(step=step)
 
 
-def printed(*bodies: Thought | Action | Observation | FinalAnswer | Incident) -> list[str]:
+def printed(
+    *bodies: Thought | Action | Observation | FinalAnswer | Incident,
+    state: JobState.ValueType = JobState.JOB_STATE_UNSPECIFIED,
+) -> list[str]:
     out = io.StringIO()
     printer = TextLines(Console(file=out, width=40, markup=False, highlight=False, emoji=False, soft_wrap=True))
     for response in steps(*bodies):
-        printer.show(response)
+        response.step.job_state = state
+        printer.show(response, "job_1")
     return out.getvalue().splitlines()
 
 
@@ -153,13 +157,24 @@ def test_an_incident_says_what_failed_why_and_what_to_do() -> None:
     incident = Incident(
         summary="the code failed",
         diagnosis="KeyError: 'Jan' (line 3)",
-        remedies=[Remedy(label="Look at the code"), Remedy(label="Ask a person")],
+        remedies=[
+            Remedy(kind=RemedyKind.REMEDY_KIND_RETRY, label="Run the job again"),
+            Remedy(kind=RemedyKind.REMEDY_KIND_SHORTEN, label="Go on without the planner"),
+            Remedy(label="Ask a person"),
+        ],
+        failed_sequence=7,
     )
+    told = ["  ✗ failed: the code failed", "    why: KeyError: 'Jan' (line 3)"]
 
     assert printed(incident) == [
-        "  ✗ failed: the code failed",
-        "    why: KeyError: 'Jan' (line 3)",
-        "    next: Look at the code · Ask a person",
+        *told,
+        "    next: Run the job again: `loupe jobs retry job_1 --after 7`",
+        "    or: Go on without the planner: `loupe jobs retry job_1 --shorten`",
+        "    or: Ask a person",
+    ]
+    assert printed(incident, state=JobState.JOB_STATE_RUNNING) == [
+        *told,
+        "    next: the job goes on, as you allowed it to",
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 
-from servers.kit import identity
+from servers.kit import identity, spending
 from servers.kit.errors import LoupeError, TooLarge
 from servers.kit.interceptors.call import Around, Aspect, Call
 from servers.kit.interceptors.validation import check
@@ -98,6 +98,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
 
 def _call(method: str, context: Context, *, is_streaming: bool) -> Call:
+    spending.begin()
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     return Call(method, metadata, is_streaming, context.time_remaining())
 
@@ -132,6 +133,7 @@ async def _fail(context: Context, call: Call, started: float, error: Exception) 
     if not isinstance(error, LoupeError | grpc.aio.AioRpcError):
         log.error("defect", exc_info=error, extra={"method": call.method, "request_id": identity.request_id()})
     _log(call, started, known.code)
+    known.cost = spending.spent()
     status = to_status(known, request_id=identity.request_id())
     await context.abort(status.code, status.details, status.trailing_metadata)
 

@@ -16,11 +16,18 @@ from loupe.router.v1.router_pb2 import (
     MessageRole,
     Part,
     Sampling,
-    Usage,
 )
 from loupe.type.v1.engine_pb2 import Engine
-from servers.kit import identity
-from servers.kit.errors import DeadlineExceeded, MalformedAnswer, PolicyRefused
+from servers.kit import identity, spending
+from servers.kit.errors import (
+    BudgetExhausted,
+    DeadlineExceeded,
+    MalformedAnswer,
+    NoCapableModel,
+    NotFound,
+    NotReady,
+    PolicyRefused,
+)
 from servers.kit.models.base import ChatModel
 from servers.kit.models.prompts import Prompt
 
@@ -32,6 +39,7 @@ _SHARE_OF_TIME = 0.8
 # Of an unusable answer, as it is shown to the model again.
 _MOST_REPEATED = 8000
 _MOST_TOLD = 1000
+_BEFORE_ANYBODY_WAS_ASKED = (BudgetExhausted, NoCapableModel, NotFound, NotReady)
 
 
 class Unfit(Exception):
@@ -56,11 +64,6 @@ class Answered(Generic[T]):
     engine: Engine
     """Which model gave it, at which revision, to which prompt."""
 
-    usage: Usage
-    """Of every ask together."""
-
-    ask_count: int
-
 
 def question(prompt: Prompt, text: str, limits: Limits, images: Sequence[bytes] = ()) -> CompleteRequest:
     """Return a request: the prompt first, which never changes, then the images and the text of this question."""
@@ -78,7 +81,7 @@ def question(prompt: Prompt, text: str, limits: Limits, images: Sequence[bytes] 
 async def ask(
     model: ChatModel, prompt: Prompt, request: CompleteRequest, read: Callable[[str], T], limits: Limits
 ) -> Answered[T]:
-    """Return what `read` makes of the model's answer, or of its second one.
+    """Return what `read` makes of the model's answer, or of its second one. Each ask is noted in the call's spending.
 
     Args:
       read: raises Unfit for an answer that can't be used.
@@ -90,22 +93,31 @@ async def ask(
     time_s = limits.time_s
     if (until := identity.deadline()) is not None:
         time_s = min(time_s, _SHARE_OF_TIME * (until - asyncio.get_running_loop().time()))
-    used = Usage()
     try:
         async with asyncio.timeout(time_s):
-            for number in range(1, _MOST_ASKS + 1):
-                made = await model.complete(request)
-                _add(used, made.usage)
+            for _ in range(_MOST_ASKS):
+                made = await _answer(model, request)
                 try:
                     value = read(_whole(made))
                 except Unfit as reason:
                     why = str(reason)[:_MOST_TOLD]
                     request = _again(request, made.text, why)
                 else:
-                    return Answered(value, _engine(model, made, prompt), used, number)
+                    return Answered(value, _engine(model, made, prompt))
     except TimeoutError as error:
         raise DeadlineExceeded(f"{model.identity.model} gave no usable answer within {time_s:.1f} s") from error
     raise MalformedAnswer(f"{model.identity.model} was asked {_MOST_ASKS} times, and its answer can't be used: {why}")
+
+
+async def _answer(model: ChatModel, request: CompleteRequest) -> Completion:
+    cost = spending.asking()
+    try:
+        made = await model.complete(request)
+    except _BEFORE_ANYBODY_WAS_ASKED:
+        cost.Clear()
+        raise
+    spending.told(cost, made.usage, made.decision)
+    return made
 
 
 def _whole(made: Completion) -> str:
@@ -137,10 +149,3 @@ def _engine(model: ChatModel, made: Completion, prompt: Prompt) -> Engine:
     engine.revision = decision.revision or engine.revision
     engine.prompt = prompt.reference
     return engine
-
-
-def _add(used: Usage, more: Usage) -> None:
-    used.input_tokens += more.input_tokens
-    used.output_tokens += more.output_tokens
-    used.cached_input_tokens += more.cached_input_tokens
-    used.is_estimated = used.is_estimated or more.is_estimated

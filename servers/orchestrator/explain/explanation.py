@@ -13,6 +13,8 @@ from loupe.sandbox.v1.sandbox_pb2 import Outcome
 from loupe.type.v1.answer_pb2 import Answer
 from loupe.type.v1.engine_pb2 import Engine
 from loupe.type.v1.figure_pb2 import ChartType, Fidelity, Figure
+from servers.kit import spending
+from servers.orchestrator import costs
 from servers.orchestrator.explain.graph import Graph
 from servers.orchestrator.explain.lines import Lines
 from servers.orchestrator.explain.outcomes import Outcomes
@@ -41,7 +43,10 @@ class _Explanation:
         self._answer = answer
         self._sequences = _sequences(steps)
         self._spent = _spent(steps)
+        self._costs = costs.by_server(steps)
         self._graph = Graph()
+        if (cost := costs.of_job(steps)) is not None:
+            self._graph.totals.cost.CopyFrom(cost)
 
     def build(self, data_csv: str | None) -> Graph:
         graph, view = self._graph, self._view
@@ -142,6 +147,9 @@ class _Explanation:
         told = f"approved under policy {view.verdict.policy_version}, {findings} findings"
         if worst:
             told += f", the worst {Severity.Name(worst).removeprefix('SEVERITY_').lower()}"
+        cost = self._costs.get("critic")
+        if cost is not None and cost.ask_count:
+            told += f"; {spending.in_words(cost)}"
         judged = [
             self._graph.add(
                 "verdict",
@@ -149,6 +157,7 @@ class _Explanation:
                 told,
                 [program],
                 sequence=self._sequences.get("verdict", 0),
+                cost=cost,
             )
         ]
         approval = view.approval_of(view.code.code_sha256)
@@ -185,7 +194,12 @@ class _Explanation:
         count, seconds = self._spent.get(server, (0, 0.0))
         if count:
             told += f"; asked {'once' if count == 1 else f'{count} times'}, {seconds:.2f} s in all"
-        return [self._graph.add(f"engine:{server}", _KINDS.EXPLANATION_KIND_ENGINE, told, [])]
+        cost = self._costs.get(server)
+        if cost is not None:
+            told += f"; {spending.in_words(cost)}"
+        elif server in self._costs:
+            told += "; what its models cost is not on record"
+        return [self._graph.add(f"engine:{server}", _KINDS.EXPLANATION_KIND_ENGINE, told, [], cost=cost)]
 
 
 def _nodes(lines: Sequence[int]) -> list[str]:

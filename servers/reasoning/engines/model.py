@@ -22,6 +22,7 @@ _LONGEST_THOUGHT = 400
 _PROMPT = read_prompt("servers.reasoning", "plan")
 NOT_THE_MODELS = (
     "loupe.reasoning.v1.DecideNextActionResponse.engine",
+    "loupe.reasoning.v1.DecideNextActionResponse.cost",
     *(
         f"loupe.reasoning.v1.Action.{kind}"
         for kind in (

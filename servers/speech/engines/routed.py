@@ -11,7 +11,7 @@ from loupe.router.v1.router_pb2 import Audio, TranscribedSegment, TranscribedWor
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceStub
 from loupe.speech.v1.speech_pb2 import Segment
 from loupe.type.v1.engine_pb2 import Engine, EngineStatus
-from servers.kit import identity
+from servers.kit import identity, spending
 from servers.kit.models.routed import RoutedModel
 from servers.kit.status import from_rpc_error
 from servers.speech.engines.listening import Written, confidence_of, is_heard, is_made_up, placed
@@ -46,6 +46,7 @@ class RoutedSpeech:
         # The orchestrator makes its calls for a job under the job's name.
         if identity.request_id().startswith(_JOB_PREFIX):
             request.job_id = identity.request_id()
+        cost = spending.asking()
         call = self._router.Transcribe(request)
         try:
             made = await call
@@ -53,6 +54,7 @@ class RoutedSpeech:
             raise from_rpc_error(error) from error
         finally:
             call.cancel()  # cancelled before its interceptors are through, a call would go on, and be paid for
+        spending.told(cost, made.usage, made.decision)
         return Written(tuple(segments_of(made, piece)), made.language or language, 0.0, self._engine(made))
 
     async def status(self) -> EngineStatus:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from loupe.router.v1.router_pb2 import RouteDecision, Usage
 from loupe.type.v1.engine_pb2 import Engine, EngineStatus
+from servers.kit import spending
 from servers.kit.errors import Overloaded, UpstreamUnavailable
 from servers.kit.models.in_process import InProcess, LocalModel
 from servers.speech.engines.listening import Written, confidence_of, is_heard, is_made_up, placed
@@ -40,6 +42,7 @@ class WhisperModel:
         """Return what is said in a piece; cancelled, it stops before the next token."""
         if self._waiting > self._model.queue_size:
             raise Overloaded(f"{self._waiting} pieces are with {self._model.name} already")
+        cost = spending.asking()
         stopped = threading.Event()
         self._waiting += 1
         try:
@@ -48,6 +51,7 @@ class WhisperModel:
         finally:
             stopped.set()
             self._waiting -= 1
+        spending.told(cost, Usage(audio_s=piece.duration_s), RouteDecision())
         segments = tuple(
             placed(piece, one.text, one.start_s, one.end_s, confidence_of(one.mean_log_probability))
             for one in made.said
