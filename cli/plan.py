@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.config import Settings
-from servers.kit.services import SERVICES
+from servers.kit.services import SERVICES, Service
 
 ENVOY = "envoy"
 ROOT = Path(__file__).parents[1]
@@ -30,16 +30,20 @@ class PlannedProcess:
     stop_phase: int
     """Those of a lower phase are stopped first, so that nothing is asked of a server that has gone."""
 
+    sign: Path | None = None
+    """The socket that it makes once it listens, where it makes one; it outlives a process that is killed."""
+
 
 def plan(settings: Settings) -> tuple[PlannedProcess, ...]:
     """Return Envoy and every server of the table."""
-    servers = (
-        PlannedProcess(
-            service.name, service.module, settings.address_of(service.name), 1 if service.name == _FRONT else 2
-        )
-        for service in SERVICES
-    )
-    return (*servers, PlannedProcess(ENVOY, "cli.start_envoy", settings.address, 0))
+    envoy = PlannedProcess(ENVOY, "cli.start_envoy", settings.address, 0, settings.run_dir / "envoy-admin.sock")
+    return (*(_server(settings, service) for service in SERVICES), envoy)
+
+
+def _server(settings: Settings, service: Service) -> PlannedProcess:
+    address = settings.address_of(service.name)
+    socket = Path(address.removeprefix("unix:")) if address.startswith("unix:") else None
+    return PlannedProcess(service.name, service.module, address, 1 if service.name == _FRONT else 2, socket)
 
 
 def environment(settings: Settings) -> dict[str, str]:

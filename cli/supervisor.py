@@ -27,11 +27,13 @@ from cli.processes import ProcessId
 from servers.kit.config import load
 
 MAX_RESTARTS = 5
-"""Crashes in a row after which a process is given up."""
-HEALTHY_AFTER_S = 60.0
-"""A process that ran for so long starts counting its crashes anew."""
+"""Ends in a row, each before it listened, after which a process is given up. One that listened is never given up: what
+ended it may have come from outside."""
+HEALTHY_AFTER_S = 10.0
+"""A process that listened for so long starts counting its ends anew."""
 FIRST_BACKOFF_S = 0.5
-"""Doubled with every crash in a row."""
+"""The first end in a row is followed by a start at once, the second by this pause; doubled with each more."""
+LONGEST_BACKOFF_S = 8.0
 STOP_TIMEOUT_S = 8.0
 """Time to drain after SIGTERM; SIGKILL follows. The servers give running calls 5 s."""
 MAX_LOG_BYTES = 16 * 2**20
@@ -106,9 +108,9 @@ class KeptProcess:
 
     async def keep(self) -> None:
         """Run the process until `stop`, or until it is given up."""
-        restart_count = 0
+        restart_count = silent_count = 0
         while not self._stopping.is_set():
-            started = time.monotonic()
+            started = time.time()
             process = await self._start(restart_count)
             try:
                 await self._until_stopping(process.wait())
@@ -116,16 +118,26 @@ class KeptProcess:
                 await _end(process)
             if self._stopping.is_set():
                 return
-            restart_count = 1 if time.monotonic() - started > HEALTHY_AFTER_S else restart_count + 1
-            is_given_up = restart_count > MAX_RESTARTS or process.returncode == _BAD_SETTINGS
+            listened_s = self._listened_s(started)
+            restart_count = 1 if listened_s > HEALTHY_AFTER_S else restart_count + 1
+            silent_count = 0 if listened_s else silent_count + 1
+            is_given_up = silent_count > MAX_RESTARTS or process.returncode == _BAD_SETTINGS
             self._tell("failed" if is_given_up else "restarting", restart_count)
             if is_given_up:
                 return
-            await self._until_stopping(asyncio.sleep(FIRST_BACKOFF_S * 2 ** (restart_count - 1)))
+            await self._until_stopping(asyncio.sleep(_pause_s(restart_count)))
 
     def stop(self) -> None:
         """Begin to end the process; `keep` returns when it has ended."""
         self._stopping.set()
+
+    def _listened_s(self, started: float) -> float:
+        """Return for how long the process that was started then, by the wall clock, has listened; 0 if it never did."""
+        try:
+            bound = self.planned.sign.stat().st_mtime if self.planned.sign else 0.0
+        except OSError:
+            return 0.0
+        return max(time.time() - bound, 0.001) if bound >= started else 0.0
 
     async def _until_stopping(self, other: Coroutine[Any, Any, Any]) -> None:
         """Return when the other thing is done, or when the process is to stop."""
@@ -159,6 +171,13 @@ class KeptProcess:
     def _tell(self, state: mesh_state.MemberState, restart_count: int) -> None:
         self.member = replace(self.member, process=None, state=state, restart_count=restart_count)
         self._record()
+
+
+def _pause_s(restart_count: int) -> float:
+    """Return how long to wait before a start; none for a process that ended for the first time in a while."""
+    if restart_count == 1:
+        return 0.0
+    return float(min(FIRST_BACKOFF_S * 2 ** (restart_count - 2), LONGEST_BACKOFF_S))
 
 
 async def _stop(keeping: Sequence[tuple[KeptProcess, asyncio.Task[None]]]) -> None:
@@ -207,13 +226,9 @@ def _end_processes(settings: Settings) -> int:
 
 def remove_traces(settings: Settings) -> None:
     """Remove the files by which a running mesh is known. Nothing of it may run any more."""
-    sockets = [
-        Path(planned.address.removeprefix("unix:"))
-        for planned in plan.plan(settings)
-        if planned.address.startswith("unix:")
-    ]
-    names = ("envoy-admin.sock", "envoy.yaml", mesh_state.FILE_NAME, f"{mesh_state.FILE_NAME}.partial")
-    for path in (*sockets, *(settings.run_dir / name for name in names)):
+    signs = [planned.sign for planned in plan.plan(settings) if planned.sign]
+    names = ("envoy.yaml", mesh_state.FILE_NAME, f"{mesh_state.FILE_NAME}.partial")
+    for path in (*signs, *(settings.run_dir / name for name in names)):
         path.unlink(missing_ok=True)
 
 

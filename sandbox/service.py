@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 
 from loupe.sandbox.v1.sandbox_pb2 import (
     EnforcedLimit,
@@ -24,10 +25,13 @@ from sandbox import intake, limits
 from sandbox.admission import Places, TokenGate
 from sandbox.execution import execute
 from sandbox.policy import Policy
-from sandbox.runners.base import InputFile, Program, Runner
+from sandbox.runners.base import InputFile, Program, Runner, SandboxBroken
 from sandbox.runtime import Runtime
 from sandbox.sessions import Session, Sessions
 from sandbox.wire_time import duration
+from servers.kit.errors import UpstreamUnavailable
+
+log = logging.getLogger(__name__)
 
 
 class Sandbox:
@@ -63,6 +67,7 @@ class Sandbox:
         Raises:
           BrokenStream, LimitTooHigh, InvalidField, TooLarge, NotFound, WrongState, CodeNotAuthorized, TokenReplayed,
           StorageUnavailable, Overloaded, DigestMismatch, DeadlineExceeded: as their classes say; nothing has run.
+          UpstreamUnavailable: the sandbox ended before the program did, which says nothing of the program.
         """
         spec = await intake.first_spec(messages)
         intake.check_inputs(spec.inputs, self._policy.inputs_total_mib)
@@ -92,11 +97,12 @@ class Sandbox:
                     inputs_fd=spool.fileno(),
                 )
                 start = session.sandbox.start if session else self._runner.start
-                async with aclosing(execute(start(program), program, session)) as responses:
-                    async for response in responses:
-                        if response.HasField("result"):
-                            self._sign(response.result)
-                        yield response
+                with _breaking_is_passing():
+                    async with aclosing(execute(start(program), program, session)) as responses:
+                        async for response in responses:
+                            if response.HasField("result"):
+                                self._sign(response.result)
+                            yield response
 
     def _sign(self, result: RunResult) -> None:
         """Say on what it ran, and count it."""
@@ -145,3 +151,13 @@ class Sandbox:
             shares_used_tokens=self._gate.used.is_shared,
             load=self.load(),
         )
+
+
+@contextmanager
+def _breaking_is_passing() -> Iterator[None]:
+    """Have a caller told that another run may do better; why this one broke is for the operator."""
+    try:
+        yield
+    except SandboxBroken as error:
+        log.error("a sandbox broke", extra={"reason": str(error)[:500]})
+        raise UpstreamUnavailable("the sandbox ended before the program did; the program may be run again") from error

@@ -236,13 +236,18 @@ class NamespacesRun:
         """See `Run.ending`."""
         cpu_s = await self._cell.died()
         exit_message = self._cell.exit_message()
-        if not exit_message and self._cell.stopped_by is None and not self._cell.zygote_is_alive:
-            raise SandboxBroken("the sandbox's zygote was killed, and every sandbox with it")
+        usage = self._cell.group.usage() if self._cell.group else None
+        if not exit_message and self._cell.stopped_by is None:
+            if not self._cell.zygote_is_alive:
+                raise SandboxBroken("the sandbox's zygote was killed, and every sandbox with it")
+            if not (usage and usage.oom_kill_count):
+                # Nothing inside can kill process 1 (pid_namespaces(7)).
+                raise SandboxBroken("the sandbox's process 1 was killed from outside")
         return ending_of(
             stopped_by=self._cell.stopped_by,
             exit_message=exit_message,
             report=self._cell.report(),
-            usage=self._cell.group.usage() if self._cell.group else None,
+            usage=usage,
             disk=os.fstatvfs(self._cell.work_fd),
             limits=self._limits,
             wall_s=self._cell.wall_s,

@@ -36,7 +36,7 @@ class FilesClient:
                 async for response in self._stub.DownloadFile(DownloadFileRequest(file_id=ref.file_id))
             ]
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise from_rpc_error(error, "files") from error
         content = b"".join(parts)
         if ref.sha256 and hashlib.sha256(content).hexdigest() != ref.sha256:
             raise DigestMismatch(f"{ref.file_id} does not have the digest {ref.sha256[:12]}… that the reference names")
@@ -54,5 +54,5 @@ class FilesClient:
         try:
             response = await self._stub.UploadFile(messages())
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise from_rpc_error(error, "files") from error
         return response.file

@@ -24,6 +24,7 @@ from servers.kit.files_client import FilesClient
 from servers.orchestrator import sandbox_run
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.notebook import notebook
+from servers.orchestrator.peers import asking
 from servers.orchestrator.report import report
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Bundler:
         files |= await self._store_all(view, written)
         digest = bundle_digest({name: ref.sha256 for name, ref in files.items()})
         # The run named no limits of its own, so those by default were in force.
-        capabilities = await self._sandbox.GetCapabilities(GetCapabilitiesRequest())
+        with asking("sandbox"):
+            capabilities = await self._sandbox.GetCapabilities(GetCapabilitiesRequest())
         limits = {"job": dict(self._job_limits), "sandbox": _limits(capabilities)}
         manifest = json.dumps(_manifest(view, files, digest, limits), indent=1, ensure_ascii=False) + "\n"
         files["manifest.json"] = await self._store(view, "manifest.json", manifest)

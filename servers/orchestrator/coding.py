@@ -16,7 +16,7 @@ from servers.kit.tokens import CodeClaims, sign_code_token
 from servers.orchestrator import sandbox_run
 from servers.orchestrator.costs import told_cost
 from servers.orchestrator.job_view import JobView
-from servers.orchestrator.peers import Peers
+from servers.orchestrator.peers import Peers, asking
 from servers.orchestrator.record import Record
 from servers.orchestrator.run_output import keep, take_answer
 
@@ -43,7 +43,8 @@ class Coding:
         """Ask codegen for the program of an analysis."""
         assert view.pending is not None  # the route leads here with it
         request = GenerateCodeRequest(figures=view.figures, analysis=view.pending.write_code.analysis)
-        response = await self._peers.codegen.GenerateCode(request)
+        with asking("codegen"):
+            response = await self._peers.codegen.GenerateCode(request)
         await self._record.observe(view, _written(response.program, response.engine), told_cost(response))
 
     async def repair(self, view: JobView) -> None:
@@ -59,14 +60,16 @@ class Coding:
             request.run.CopyFrom(
                 RunFailure(result=run.result, stderr_tail=run.stderr_tail, problem=run.problem[:_MOST_PROBLEM])
             )
-        response = await self._peers.codegen.RepairCode(request)
+        with asking("codegen"):
+            response = await self._peers.codegen.RepairCode(request)
         await self._record.observe(view, _written(response.program, response.engine), told_cost(response))
 
     async def review(self, view: JobView) -> None:
         """Ask the critic for its verdict on the newest code."""
         code = _required(view)
         await self._record.begin(view, Action(review_code=ReviewCode(code_sha256=code.code_sha256)))
-        response = await self._peers.critic.ReviewCode(ReviewCodeRequest(source=code.source))
+        with asking("critic"):
+            response = await self._peers.critic.ReviewCode(ReviewCodeRequest(source=code.source))
         if response.verdict.code_sha256 != code.code_sha256:
             raise InternalError("the critic's verdict is on other code")
         await self._record.observe(view, Observation(verdict=response.verdict), told_cost(response))
@@ -81,15 +84,15 @@ class Coding:
         code = _required(view)
         sequence = await self._record.begin(view, Action(run_code=RunCode(code_sha256=code.code_sha256)))
         approval = view.approval_of(code.code_sha256)
-        authorized = await self._peers.critic.AuthorizeRun(
-            AuthorizeRunRequest(
-                source=code.source,
-                job_id=view.job_id,
-                step=sequence,
-                attempt=view.attempt,
-                needs_approval=approval is not None,
-            )
+        request = AuthorizeRunRequest(
+            source=code.source,
+            job_id=view.job_id,
+            step=sequence,
+            attempt=view.attempt,
+            needs_approval=approval is not None,
         )
+        with asking("critic"):
+            authorized = await self._peers.critic.AuthorizeRun(request)
         claims = CodeClaims(
             code_sha256=code.code_sha256,
             policy_version=authorized.verdict.policy_version,
@@ -97,13 +100,12 @@ class Coding:
             step=sequence,
             attempt=view.attempt,
         )
-        ran = await sandbox_run.run(
-            self._peers.sandbox,
-            code.source,
-            sandbox_run.Tokens(critic=authorized.token, approval=self._sign_approval(claims) if approval else ""),
-            {"chart.json": wire_json.to_document(view.figures).encode()},
-            max_artifact_bytes=self._max_artifact_bytes,
-        )
+        tokens = sandbox_run.Tokens(critic=authorized.token, approval=self._sign_approval(claims) if approval else "")
+        inputs = {"chart.json": wire_json.to_document(view.figures).encode()}
+        with asking("sandbox"):
+            ran = await sandbox_run.run(
+                self._peers.sandbox, code.source, tokens, inputs, max_artifact_bytes=self._max_artifact_bytes
+            )
         observed = RunObserved(
             code_sha256=code.code_sha256,
             result=ran.result,

@@ -43,6 +43,9 @@ class Settings(RecordSettings):
     job_deadline_s: float = Field(default=300.0, gt=0)
     """Time of a job that names none, waiting included."""
 
+    retry_within_s: float = Field(default=30.0, gt=0)
+    """Time in which a server that failed must serve again for a job to go on whose owner consented to a retry."""
+
     max_steps: int = Field(default=60, ge=1)
     """Steps of one job; a job that needs more ends as an incident."""
 

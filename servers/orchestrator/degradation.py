@@ -39,5 +39,10 @@ def next_action(view: JobView) -> DecideNextActionResponse | None:
     return None
 
 
+def has_stood_in(view: JobView) -> bool:
+    """Return whether the newest choice of the job was made without its planner."""
+    return view.thinking_engine == ENGINE
+
+
 def _chosen(thought: str, action: Action) -> DecideNextActionResponse:
     return DecideNextActionResponse(thought=thought, action=action, engine=ENGINE)

@@ -48,7 +48,10 @@ _BAD_INPUT = (UnsupportedMediaType, DamagedMedia, TooManyPixels, EmptyFile, TooL
 def from_error(error: LoupeError, view: JobView) -> Incident:
     """Return the incident of an error that a server of the mesh answered, or that arose here."""
     action = _kind(view.pending)
-    server, doing = DOING.get(action, ("reasoning", "deciding what to do"))
+    asked, doing = DOING.get(action, ("reasoning", "deciding what to do"))
+    if view.finishing is not None and not action:
+        asked, doing = "files", "storing the analysis"
+    server = error.server or asked
     if isinstance(error, DeadlineExceeded):
         return budget_spent(f"time ran out while {doing}", error.message, view)
     if isinstance(error, _BAD_INPUT) and action in ("read_figures", "draw_overlay"):

@@ -56,10 +56,11 @@ class JobView:
     """What made the newest plan; before there is one, what decided last."""
     last_attempt: int = 0
     """Under which attempt the last step was stored."""
+    thinking_engine: Engine | None = None
+    """What decided last."""
     told_count: int = 0
-    """Incidents that were told of and gone on from."""
+    """Incidents that were told of and gone on from, since anything else came of the job."""
     _asked_time: Timestamp | None = None
-    _thinking_engine: Engine | None = None
 
     @classmethod
     def of(cls, job: Job) -> JobView:
@@ -73,19 +74,18 @@ class JobView:
     def apply(self, step: Step) -> None:
         """Take the next step of the log in."""
         self.last_sequence, self.last_attempt = step.sequence, step.attempt
+        self.told_count = self.told_count + 1 if step.HasField("incident") else 0
         match step.WhichOneof("body"):
             case "thought":
                 # Once there is a plan, what follows from it by rule says nothing of who made it.
-                self._thinking_engine = step.thought.engine
+                self.thinking_engine = step.thought.engine
                 if self.analysis is None:
-                    self.reasoning_engine = self._thinking_engine
-            case "incident":
-                self.told_count += 1
+                    self.reasoning_engine = self.thinking_engine
             case "action" if step.action.HasField("finish"):
                 self.finishing = step.action.finish.answer
             case "action":
-                if step.action.HasField("write_code") and self._thinking_engine is not None:
-                    self.reasoning_engine = self._thinking_engine
+                if step.action.HasField("write_code") and self.thinking_engine is not None:
+                    self.reasoning_engine = self.thinking_engine
                 self.pending, self.pending_sequence = step.action, step.sequence
                 if step.action.HasField("write_code"):
                     self.plan_engine = self.reasoning_engine

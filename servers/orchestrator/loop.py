@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from typing import Any, TypedDict
 
-import grpc
 from langgraph.graph import END, START, StateGraph
 
 from loupe.orchestrator.v1.incident_pb2 import Incident
@@ -31,14 +30,13 @@ from loupe.vision.v1.vision_pb2 import (
     RecalibrateChartRequest,
     RenderOverlayRequest,
 )
-from servers.kit.errors import InternalError
-from servers.kit.status import from_exception
+from servers.kit.errors import InternalError, LoupeError
 from servers.orchestrator import approvals, degradation, incidents
 from servers.orchestrator.bundle import Bundler
 from servers.orchestrator.coding import Coding
 from servers.orchestrator.costs import told_cost
 from servers.orchestrator.job_view import JobView
-from servers.orchestrator.peers import Peers
+from servers.orchestrator.peers import Peers, asking
 from servers.orchestrator.record import Record
 from servers.orchestrator.renumber import renumber
 from servers.orchestrator.retries import may_retry
@@ -79,7 +77,7 @@ class Loop:
         Raises:
           GaveUp: it ends as an incident.
           Fenced: it ended otherwise, or another attempt has it.
-          LoupeError, AioRpcError: a server failed, or this one.
+          LoupeError: a server failed, or this one.
         """
         await self._graph.ainvoke({"view": view}, {"recursion_limit": self._max_steps + 10})
 
@@ -137,13 +135,15 @@ class Loop:
     async def _plan(self, view: JobView) -> DecideNextActionResponse:
         """Ask the planner; where it fails, say so, and go on by policy if the job's owner consented to that."""
         try:
-            return await self._peers.reasoning.DecideNextAction(
-                DecideNextActionRequest(goal=view.goal, turns=view.turns)
-            )
-        except grpc.aio.AioRpcError as error:
-            failure = from_exception(error, request_id=view.job_id)
+            with asking("reasoning"):
+                return await self._peers.reasoning.DecideNextAction(
+                    DecideNextActionRequest(goal=view.goal, turns=view.turns)
+                )
+        except LoupeError as failure:
             instead = degradation.next_action(view)
-            if instead is None or may_retry(view, failure):
+            # A planner for which the policy stood in once is not waited for again.
+            is_waited_for = may_retry(view, failure) and not degradation.has_stood_in(view)
+            if instead is None or is_waited_for:
                 raise
             incident = incidents.from_error(failure, view)
             await self._record.store(view, Step(incident=incident, cost=failure.cost))
@@ -152,7 +152,8 @@ class Loop:
     async def read_figures(self, view: JobView) -> None:
         """Ask vision for the figures of one input."""
         assert view.pending is not None  # the route leads here with it
-        response = await self._peers.vision.AnalyzeImage(AnalyzeImageRequest(file=view.pending.read_figures.file))
+        with asking("vision"):
+            response = await self._peers.vision.AnalyzeImage(AnalyzeImageRequest(file=view.pending.read_figures.file))
         renumber(response.figures, after=len(view.figures))
         cost = told_cost(response)
         response.ClearField("cost")
@@ -164,7 +165,8 @@ class Loop:
         wanted = view.pending.correct_figure
         figure = next(figure for figure in view.figures if figure.figure_id == wanted.figure_id)
         request = RecalibrateChartRequest(figure=figure, corrections=wanted.corrections)
-        response = await self._peers.vision.RecalibrateChart(request)
+        with asking("vision"):
+            response = await self._peers.vision.RecalibrateChart(request)
         corrected = AnalyzeImageResponse(figures=[response.figure], engine=view.vision_engine)
         await self._record.observe(view, Observation(figures=corrected))
 
@@ -200,7 +202,8 @@ class Loop:
         cited = [value_id.partition(".")[0] for value in answer.values for value_id in value.value_ids]
         file, figures = max(view.reads(), key=lambda read: sum(cited.count(figure.figure_id) for figure in read[1]))
         await self._record.begin(view, Action(draw_overlay=DrawOverlay(file=file)))
-        response = await self._peers.vision.RenderOverlay(RenderOverlayRequest(file=file, figures=figures))
+        with asking("vision"):
+            response = await self._peers.vision.RenderOverlay(RenderOverlayRequest(file=file, figures=figures))
         await self._record.observe(view, Observation(overlay=response.overlay))
         return response.overlay
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import grpc
 
 from loupe.codegen.v1.codegen_service_pb2_grpc import CodegenServiceStub
 from loupe.critic.v1.critic_service_pb2_grpc import CriticServiceStub
@@ -13,6 +17,7 @@ from loupe.sandbox.v1.sandbox_service_pb2_grpc import SandboxServiceStub
 from loupe.vision.v1.vision_service_pb2_grpc import VisionServiceStub
 from servers.kit.files_client import FilesClient
 from servers.kit.mesh import Mesh
+from servers.kit.status import from_rpc_error
 
 if TYPE_CHECKING:
     from loupe.codegen.v1.codegen_service_pb2_grpc import CodegenServiceAsyncStub
@@ -47,3 +52,16 @@ class Peers:
             file_records=FilesServiceStub(mesh.channel("files")),
             files=mesh.files,
         )
+
+
+@contextmanager
+def asking(server: str) -> Iterator[None]:
+    """Have a failed call say which server failed: the one that is asked, or one behind it.
+
+    Raises:
+      LoupeError: what it answered.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error, server) from error

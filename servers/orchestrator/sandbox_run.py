@@ -85,7 +85,9 @@ async def run(
     finally:
         # Whatever ended the reading, the sandbox must not run on.
         call.cancel()
-    raise UpstreamUnavailable("the sandbox ended its stream without a result")
+    unfinished = UpstreamUnavailable("the sandbox ended its stream without a result")
+    unfinished.server = "sandbox"
+    raise unfinished
 
 
 def _text(tail: bytearray) -> str:

@@ -26,6 +26,7 @@ from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
 from servers.orchestrator.removal import Removal
 from servers.orchestrator.retention import Retention
+from servers.orchestrator.retries import Recovery
 from servers.orchestrator.shared_tails import SharedTails
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.webhooks import Webhooks
@@ -83,7 +84,8 @@ async def working(settings: Settings, mesh: Mesh) -> AsyncIterator[Parts]:
         retention.start()
         if settings.worker_count:
             loop = _loop(settings, journal, replace(peers, files=PatientFiles(mesh.channel("files"))))
-            workers = Workers(journal, backlog, claims, tails, loop, count=settings.worker_count)
+            recovery = Recovery(mesh, within_s=settings.retry_within_s)
+            workers = Workers(journal, backlog, claims, tails, loop, recovery, count=settings.worker_count)
             stack.push_async_callback(workers.close)
             await workers.start()
         yield Parts(journal, backlog, removal, tails, peers)

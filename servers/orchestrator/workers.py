@@ -25,7 +25,7 @@ from servers.orchestrator.claims import Claim, Claims
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import Fenced, Journal
 from servers.orchestrator.loop import GaveUp, Loop
-from servers.orchestrator.retries import may_retry, pause_s
+from servers.orchestrator.retries import Recovery, may_retry, pause_s
 from servers.orchestrator.tails import TURN, Tails, cancelled
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class Workers:
         claims: Claims,
         tails: Tails,
         loop: Loop,
+        recovery: Recovery,
         *,
         count: int,
         renew_every_s: float = 1.0,
@@ -61,6 +62,7 @@ class Workers:
         self._claims = claims
         self._tails = tails
         self._loop = loop
+        self._recovery = recovery
         self._places = asyncio.Semaphore(count)
         self._renew_every_s = renew_every_s
         self._in_work: dict[asyncio.Task[None], Claim] = {}
@@ -204,7 +206,10 @@ class Workers:
             self._lay_down(claim)
 
     async def _work(self, view: JobView) -> None:
-        """Work on a job. Where its owner consented, a server that failed in passing is told of, and asked again."""
+        """Work on a job.
+
+        Where its owner consented, a server that failed in passing is told of, and asked again once it serves.
+        """
         while True:
             try:
                 return await self._loop.run(view)
@@ -217,6 +222,8 @@ class Workers:
                 for stored in await self._stored(view.job_id, partial(self._tell, view, told)):
                     view.apply(stored)
                 await asyncio.sleep(pause_s(view))
+                if not await self._recovery.wait_for(failure.server):
+                    raise
 
     async def _tell(self, view: JobView, told: Step) -> list[Step]:
         return await self._journal.append(view.job_id, view.attempt, told, after_sequence=view.last_sequence)

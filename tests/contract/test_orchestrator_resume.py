@@ -28,6 +28,7 @@ from servers.orchestrator.journal import Journal
 from servers.orchestrator.loop import Loop
 from servers.orchestrator.peers import Peers
 from servers.orchestrator.record import Record
+from servers.orchestrator.retries import Recovery
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
 from tests.contract.orchestrator_world import kinds
@@ -82,7 +83,8 @@ class Place:
             loop = Loop(record, self.peers, coding, bundler, max_steps=60, max_repairs=2)
             backlog = Backlog(journal, tails, queue_size=10, owner_queue_size=10, job_deadline_s=60)
             claims = Claims(engine, "a worker", lease_s=5, default_deadline_s=60)
-            workers = Workers(journal, backlog, claims, tails, loop, count=2)
+            recovery = Recovery(Mesh("orchestrator", self.settings), within_s=1)
+            workers = Workers(journal, backlog, claims, tails, loop, recovery, count=2)
             try:
                 await workers.start()
                 yield backlog, journal, tails

@@ -6,7 +6,7 @@ Each sees its job to the end and holds what it saw against what must be: no step
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -154,10 +154,10 @@ class Callers:
         self.seen.objections.append(text)
 
 
-def undone(steps: list[pb.Step]) -> str:
+def undone(steps: list[pb.Step], whole: Sequence[str] = WHOLE) -> str:
     """Return what is wrong with a whole job's steps, told incidents aside; empty where nothing is."""
     happened = [kind for kind in kinds(steps) if kind != "incident"]
-    if happened != list(WHOLE):
+    if happened != list(whole):
         return f"it did {happened}"
     if [step.sequence for step in steps] != list(range(1, len(steps) + 1)):
         return f"its steps are {[step.sequence for step in steps]}"

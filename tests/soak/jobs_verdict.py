@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from servers.kit.files_client import FilesClient
-from tests.soak.jobs_callers import Seen, undone
+from tests.soak.jobs_callers import WHOLE, Seen, undone
 
 _FILES = {
     *("analysis.ipynb", "analysis.py", "answer.json", "chart.json", "chart.png", "data.csv"),
@@ -14,11 +15,14 @@ _FILES = {
 }
 
 
-async def verdict(stub: Any, files: FilesClient, seen: Seen, undisturbed: str) -> list[str]:
+async def verdict(
+    stub: Any, files: FilesClient, seen: Seen, undisturbed: str, whole: Sequence[str] = WHOLE
+) -> list[str]:
     """Return what is wrong, a line each.
 
     Args:
       undisturbed: id of a job that nothing happened to.
+      whole: what such a job does.
     """
     digest = (await stub.GetJob(pb.GetJobRequest(job_id=undisturbed))).job.bundle.digest
     wrong = []
@@ -31,7 +35,7 @@ async def verdict(stub: Any, files: FilesClient, seen: Seen, undisturbed: str) -
         elif job.bundle.digest != digest:
             problem = f"its bundle is {job.bundle.digest}, undisturbed {digest}"
         else:
-            problem = undone(steps) or await _of_records(stub, files, job, steps)
+            problem = undone(steps, whole) or await _of_records(stub, files, job, steps)
         if problem:
             wrong.append(f"{job_id}: {problem}")
     return wrong

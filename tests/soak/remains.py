@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +50,16 @@ def of(server_pid: int, home: Path) -> Remains:
         processes=len(family),
         namespaces=len({space for process in family for space in _namespaces(process.pid)}),
         mounts=_lines("/proc/self/mountinfo") + _lines(f"/proc/{server_pid}/mountinfo"),
-        groups=sum(name.startswith(f"loupe-sandbox-{server_pid}-") for name in _folders("/sys/fs/cgroup")),
+        groups=groups_of({server_pid}),
         files=sum(len(folders) + len(files) for _, folders, files in os.walk(home)),
         descriptors=len(os.listdir(f"/proc/{server_pid}/fd")),  # noqa: PTH208 - names alone
     )
+
+
+def groups_of(server_pids: Collection[int]) -> int:
+    """Return how many control groups there are that these servers made."""
+    made = tuple(f"loupe-sandbox-{pid}-" for pid in server_pids)
+    return sum(name.startswith(made) for name in _folders("/sys/fs/cgroup"))
 
 
 async def settled(server_pid: int, home: Path, wanted: Remains | None = None) -> Remains:

@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from loupe.orchestrator.v1 import incident_pb2
 from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Job, JobPriority, JobSpec, JobState, Step, Thought
 from loupe.type.v1.file_ref_pb2 import FileRef
+from servers.kit.config import ServerSettings
 from servers.kit.database import open_database, transaction
 from servers.kit.errors import Overloaded
+from servers.kit.mesh import Mesh
 from servers.kit.postgres import Schema
 from servers.orchestrator import workers as workers_module
 from servers.orchestrator.backlog import Backlog
@@ -26,6 +28,7 @@ from servers.orchestrator.claims import Claims
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.journal import AT_ONCE, Fenced, Journal
 from servers.orchestrator.removal import Removal
+from servers.orchestrator.retries import Recovery
 from servers.orchestrator.tables import JOBS, PULSE
 from servers.orchestrator.tails import Tails
 from servers.orchestrator.workers import Workers
@@ -77,6 +80,7 @@ class World:
             self.claims,
             self.tails,
             self.loop,  # type: ignore[arg-type]  # the seam is run()
+            Recovery(Mesh("orchestrator", ServerSettings()), within_s=1),
             count=settings["count"],
             renew_every_s=0.1,
         )
