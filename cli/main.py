@@ -317,9 +317,10 @@ def models_pull(what: str, revision: str, name: str | None) -> ExitCode:
 @click.option("--yes", "is_sure", is_flag=True, help="Don't ask.")
 @click.option("--proofs", type=click.Path(path_type=Path), metavar="FILE", help="Write a line of JSON for each proof.")
 def erase(owner: str, is_sure: bool, proofs: Path | None) -> ExitCode:
-    """Erase everything of OWNER for good: jobs, also those in work, and files. For operators.
+    """Erase everything of OWNER for good: jobs, also those in work, files, and their name in the ledger. For operators.
 
-    What stays is the proof: ids, digests, sizes and times. Backups are not reached.
+    What stays is the proof: ids, digests, sizes, counts and times. Backups are not reached. Exit code: 0 all is erased,
+    1 something is left, because a server is away: the same command again goes on.
 
     \b
     Example:
@@ -328,7 +329,7 @@ def erase(owner: str, is_sure: bool, proofs: Path | None) -> ExitCode:
     from cli import erase as command
 
     if not is_sure:
-        click.confirm(f"Erase all jobs and files of {owner}?", abort=True)
+        click.confirm(f"Erase all jobs and files of {owner}, and their name in the ledger?", abort=True)
     return command.erase(settings(), owner, proofs)
 
 

@@ -27,9 +27,11 @@ from servers.router.accounting import Accounts
 from servers.router.budgets import Budgets
 from servers.router.cache import AnswerCache
 from servers.router.configuration import Configuration
+from servers.router.erasure import Erasure
 from servers.router.fleet import Fleet, open_fleet
 from servers.router.journal import Journal
 from servers.router.ledger import Ledger
+from servers.router.payers import Payers
 from servers.router.preparing import Preparation
 from servers.router.room import Room
 from servers.router.router import Router
@@ -52,6 +54,8 @@ class Routing:
     ledger: Ledger
     budgets: Budgets
     shadows: Shadows
+    payers: Payers
+    erasure: Erasure
 
     async def complete(self, text: str = "Hi", model: str = "m", **more: Any) -> Completion:
         """Ask for a whole answer."""
@@ -99,11 +103,13 @@ async def routing(home: Path, *providers: Mapping[str, Any], **sections: Any) ->
         shadows = Shadows(accounts)
         await stack.enter_async_context(shadows.running())
         cache = AnswerCache(2**20, 60)
+        payers = Payers()
         files = cast(FilesClient, None)  # no test of this router sends an image by reference
         preparation = Preparation(
             fleet,
             budgets,
             cache,
+            payers,
             files,
             configuration.defaults,
             max_image_bytes=2**20,
@@ -111,4 +117,6 @@ async def routing(home: Path, *providers: Mapping[str, Any], **sections: Any) ->
         )
         parts = (preparation, accounts, cache, shadows)
         transcriptions = Transcriptions(*parts, Room(2**20))
-        yield Routing(Router(*parts), Streams(*parts), transcriptions, fleet, ledger, budgets, shadows)
+        erasure = Erasure(payers, cache, ledger, budgets)
+        answering = (Router(*parts), Streams(*parts), transcriptions)
+        yield Routing(*answering, fleet, ledger, budgets, shadows, payers, erasure)

@@ -17,6 +17,7 @@ from servers.files.sweep import Sweep
 from servers.kit import config, serve
 from servers.kit.database import open_database
 from servers.kit.mesh import Mesh
+from servers.kit.metrics import counting
 
 
 @asynccontextmanager
@@ -28,7 +29,8 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         store = await stack.enter_async_context(_opened(settings))
         max_bytes = settings.max_upload_mib * 2**20
         archive = Archive(store, catalog, max_bytes=max_bytes, max_pixels=settings.max_pixels)
-        sweep = Sweep(store, catalog, every_s=settings.sweep_every_s, grace_s=settings.sweep_grace_s)
+        counts = stack.enter_context(counting("files", settings.otlp_endpoint))
+        sweep = Sweep(store, catalog, counts, every_s=settings.sweep_every_s, grace_s=settings.sweep_grace_s)
         await stack.enter_async_context(sweep.running())
         yield serve.Registration(add_FilesServiceServicer_to_server, FilesServicer(catalog, store, archive))
 

@@ -77,6 +77,7 @@ class Archive:
         while digests := await self._catalog.erase_some(owner, limit=ERASE_BATCH):
             for sha256 in dict.fromkeys(digests):
                 await self._discard(sha256)
+        await self._catalog.forget_erased()
 
     async def _keep(self, pending: PendingBlob, new: NewFile) -> StoredFile:
         # The claim holds the blob from before its bytes are there until the file does; who crashes lets it expire.

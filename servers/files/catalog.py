@@ -13,11 +13,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import delete, exists, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from loupe.files.v1.files_pb2 import ErasedFile, StoredFile
+from loupe.files.v1.files_pb2 import ErasedFile, OldUpload, StoredFile
 from loupe.type.v1.file_ref_pb2 import FileRef
 from servers.files.media import Media
 from servers.files.tables import BLOBS, CLAIMS, ERASED, FILES
-from servers.kit.database import insert_into, transaction
+from servers.kit.database import forget_deleted, insert_into, transaction
 from servers.kit.errors import NotFound, RequestIdReused, WrongState
 from servers.kit.ids import new_id
 from servers.kit.pages import read_token, write_token
@@ -121,6 +121,22 @@ class Catalog:
         more = rows[size - 1] if len(rows) > size else None
         return [_stored(row) for row in rows[:size]], write_token(more.create_time, more.file_id) if more else ""
 
+    async def old_uploads(self, before: datetime, size: int, token: str) -> tuple[list[OldUpload], str]:
+        """Return up to `size` files of all owners that no job was the cause of, from before a time (UTC), oldest first.
+
+        The second is the token of the next page, empty at the end.
+        """
+        query = select(FILES.c.file_id, FILES.c.owner, FILES.c.create_time)
+        query = query.where(FILES.c.job_id.is_(None), FILES.c.create_time < before)
+        if token:
+            query = query.where(tuple_(FILES.c.create_time, FILES.c.file_id) > read_token(token))
+        query = query.order_by(FILES.c.create_time, FILES.c.file_id).limit(size + 1)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        last = rows[size - 1] if len(rows) > size else None
+        uploads = [OldUpload(file_id=row.file_id, owner=row.owner) for row in rows[:size]]
+        return uploads, write_token(last.create_time, last.file_id) if last else ""
+
     async def remove(self, owner: str, file_id: str, uploaded_before: datetime | None = None) -> str:
         """Forget an owner's file and return the digest of its blob.
 
@@ -159,6 +175,10 @@ class Catalog:
                 await connection.execute(insert(ERASED), proofs)
                 await connection.execute(delete(FILES).where(FILES.c.file_id.in_([row.file_id for row in rows])))
         return [row.sha256 for row in rows]
+
+    async def forget_erased(self) -> None:
+        """Leave nothing of what was erased in a file of records. Raises StorageUnavailable."""
+        await forget_deleted(self._engine)
 
     async def erased(self, owner: str, after_file_id: str, limit: int) -> list[ErasedFile]:
         """Return the proofs of what was erased of an owner, ordered by file id."""

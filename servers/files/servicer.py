@@ -24,6 +24,8 @@ from loupe.files.v1.files_pb2 import (
     GetFileResponse,
     ListFilesRequest,
     ListFilesResponse,
+    ListOldUploadsRequest,
+    ListOldUploadsResponse,
     UploadFileRequest,
     UploadFileResponse,
 )
@@ -109,6 +111,13 @@ class FilesServicer(FilesServiceServicer):
         size = request.page_size or DEFAULT_PAGE_SIZE
         files, token = await self._catalog.page(caller().subject, size, request.page_token, job_id=request.job_id)
         return ListFilesResponse(files=files, next_page_token=token)
+
+    async def ListOldUploads(self, request: ListOldUploadsRequest, context: Any) -> ListOldUploadsResponse:
+        """List the oldest uploads of all owners."""
+        size = request.page_size or DEFAULT_PAGE_SIZE
+        before = request.uploaded_before.ToDatetime()
+        uploads, token = await self._catalog.old_uploads(before, size, request.page_token)
+        return ListOldUploadsResponse(uploads=uploads, next_page_token=token)
 
     async def DeleteFile(self, request: DeleteFileRequest, context: Any) -> DeleteFileResponse:
         """Forget a file, and its bytes when no other file has them."""

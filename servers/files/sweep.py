@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from servers.files.catalog import Catalog
 from servers.files.stores.base import BlobStore
 from servers.kit.errors import StorageUnavailable
+from servers.kit.metrics import Counts
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ _BATCH = 500
 class Sweep:
     """The broom of one files server; several may sweep at once."""
 
-    def __init__(self, store: BlobStore, catalog: Catalog, *, every_s: float, grace_s: float) -> None:
+    def __init__(self, store: BlobStore, catalog: Catalog, counts: Counts, *, every_s: float, grace_s: float) -> None:
         """Sweep.
 
         Args:
@@ -30,6 +31,7 @@ class Sweep:
         """
         self._store = store
         self._catalog = catalog
+        self._counts = counts
         self._every_s = every_s
         self._grace_s = grace_s
 
@@ -75,6 +77,7 @@ class Sweep:
         async with self._catalog.unused(sha256) as is_unused:
             if is_unused:
                 await self._store.delete(sha256)
+        self._counts.add("swept", int(is_unused))
         return is_unused
 
     async def _forever(self) -> None:

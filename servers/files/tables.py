@@ -13,12 +13,15 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 METADATA = MetaData()
 
 # 64 bits; of those, SQLite's integers have as many as they need.
 SIZE = BigInteger().with_variant(Integer, "sqlite")
+
+_NO_JOB = text("job_id IS NULL")
 
 BLOBS = Table(
     "blobs",
@@ -40,12 +43,14 @@ FILES = Table(
     Column("width_px", Integer),
     Column("height_px", Integer),
     Column("create_time", DateTime, nullable=False),
-    # In the course of which job a server of the mesh stored it; null for what its owner uploaded.
+    # In the course of which job a server of the mesh stored it; null for what its owner uploaded or was made for them
+    # otherwise, as an export is.
     Column("job_id", String(32)),
     UniqueConstraint("owner", "request_id", name="uq_files_owner_request"),
     Index("ix_files_owner_create_time", "owner", "create_time", "file_id"),
     Index("ix_files_sha256", "sha256"),
     Index("ix_files_job_id", "job_id"),
+    Index("ix_files_uploads", "create_time", "file_id", sqlite_where=_NO_JOB, postgresql_where=_NO_JOB),
 )
 
 # Uploads whose bytes are on their way into the store: until then, or until they expire, nobody removes the blob.

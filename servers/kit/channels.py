@@ -26,6 +26,7 @@ from servers.kit.tokens import SERVICE_TOKEN_LIFETIME_S, ServiceClaims, sign_ser
 SAFE_METHODS = (
     ("loupe.files.v1.FilesService", "GetFile"),
     ("loupe.files.v1.FilesService", "ListFiles"),
+    ("loupe.files.v1.FilesService", "ListOldUploads"),
     ("loupe.files.v1.FilesService", "DownloadFile"),
     ("loupe.vision.v1.VisionService", "AnalyzeImage"),
     ("loupe.speech.v1.SpeechService", "Transcribe"),

@@ -106,6 +106,22 @@ async def _telling(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             outage.end()
 
 
+async def forget_deleted(engine: AsyncEngine) -> None:
+    """Leave nothing of deleted rows in an SQLite file: its pages were overwritten at once, its log is emptied here.
+
+    PostgreSQL does so by itself, when it vacuums.
+
+    Raises:
+      StorageUnavailable: the database refuses, or another program reads from the file and needs the log.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    async with _telling(engine) as connection:
+        (is_busy, *_) = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+    if is_busy:
+        raise StorageUnavailable("another program reads from the records, whose log still has what was erased")
+
+
 def insert_into(connection: AsyncConnection, table: Table) -> Any:
     """Return an INSERT that can say what happens on a conflict, in the words of the connection's database."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
@@ -177,6 +193,7 @@ def _owned(path: Path) -> Iterator[None]:
 
 def _configure(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+    # What is deleted is overwritten, where the library does not do so by itself.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

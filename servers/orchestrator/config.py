@@ -29,8 +29,8 @@ class Settings(RecordSettings):
     """Days after its end that a job goes, with the files it made. 0: never."""
 
     keep_uploads_days: float = Field(default=0.0, ge=0)
-    """Days after its upload that a file goes with the last job that names it as an input, once that job goes by
-    LOUPE_ORCHESTRATOR_KEEP_DAYS. 0: uploads stay until their owner deletes them."""
+    """Days after its upload that a file goes which no job names: none did, or those that did are gone. What was made
+    for its owner outside of jobs goes likewise, as an export. 0: uploads stay until their owner deletes them."""
 
     tidy_after_s: float = Field(default=3600.0, gt=0)
     """Time after a job's end at which files go that were stored for it and that no step of it names, as an attempt

@@ -17,7 +17,7 @@ from servers.kit.database import reading, transaction
 from servers.kit.errors import NotFound, RequestIdReused
 from servers.kit.ids import new_id
 from servers.kit.pages import read_token, write_token
-from servers.orchestrator import step_rows
+from servers.orchestrator import step_rows, uploads
 from servers.orchestrator.tables import JOBS, STEPS
 from servers.orchestrator.tails import Tails
 
@@ -66,6 +66,7 @@ class Journal:
           copied: what it takes over from there, as its first steps.
         Raises:
           RequestIdReused: the same request id came with another spec.
+          NotFound: an upload that it names goes just now.
         """
         job_id = new_id("job")
         origin = ancestry.SerializeToString(deterministic=True) if ancestry else None
@@ -73,7 +74,8 @@ class Journal:
         async with transaction(self._engine) as connection:
             row = await _row(connection, *same) if request_id else None
             if row is None:
-                await _admit_alone(connection)
+                # So that a bound is a bound, and no upload goes that this one names.
+                await uploads.alone(connection)
                 # Another process may have made the same job while this one waited.
                 row = await _row(connection, *same) if request_id else None
             if row is not None:
@@ -99,6 +101,7 @@ class Journal:
                 "wake_time": AT_ONCE,
             }
             row = (await connection.execute(insert(JOBS).values(values).returning(JOBS))).one()
+            await uploads.name(connection, job_id, spec)
             if copied:
                 await _add(connection, row, copied)
                 row = await _row(connection, JOBS.c.job_id == job_id)
@@ -182,12 +185,6 @@ class Journal:
 
 async def _row(connection: Any, *where: Any) -> Any:
     return (await connection.execute(select(JOBS).where(*where))).one_or_none()
-
-
-async def _admit_alone(connection: Any) -> None:
-    """Keep every other process from adding a job until the transaction ends, so that a bound is a bound."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(JOBS.name))))
 
 
 async def clock(connection: Any) -> datetime:

@@ -13,12 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.control_pb2 import ErasedJob
 from loupe.orchestrator.v1.orchestrator_pb2 import JobSpec, Step
-from servers.kit.database import transaction
-from servers.orchestrator.journal import timestamp, utc_now
+from servers.kit.database import forget_deleted, transaction
+from servers.orchestrator import uploads
+from servers.orchestrator.journal import clock, timestamp, utc_now
 from servers.orchestrator.naming import refs_of
 from servers.orchestrator.tables import ERASED, JOBS, NOTICES, STEPS
-
-_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,6 @@ class OldJob:
 
     owner: str
     job_id: str
-    inputs: frozenset[str]
-    """File ids of what it was asked about."""
     steps: Sequence[Step]
 
 
@@ -41,7 +38,8 @@ class Removal:
     async def erase_some(self, owner: str, limit: int) -> list[str]:
         """Remove up to `limit` of an owner's jobs, whatever their state, and note the proofs; return their ids.
 
-        Who works on one finds it gone, and stores nothing more.
+        Who works on one finds it gone, and stores nothing more. Once none is found, nothing of them is left in a file
+        of records either.
         """
         query = select(JOBS.c.job_id).where(JOBS.c.owner == owner).limit(limit).with_for_update()
         async with transaction(self._engine) as connection:
@@ -57,6 +55,8 @@ class Removal:
                 }
                 await connection.execute(insert(ERASED).values(proof))
             await _remove(connection, job_ids)
+        if not job_ids:
+            await forget_deleted(self._engine)
         return job_ids
 
     async def erased(self, owner: str, after_job_id: str, limit: int) -> list[ErasedJob]:
@@ -82,7 +82,7 @@ class Removal:
         """
         child = JOBS.alias("child")
         query = (
-            select(JOBS.c.owner, JOBS.c.job_id, JOBS.c.spec)
+            select(JOBS.c.owner, JOBS.c.job_id)
             .where(JOBS.c.end_time < utc_now() - age, ~exists().where(child.c.parent_job_id == JOBS.c.job_id))
             .order_by(JOBS.c.end_time)
             .limit(limit)
@@ -93,28 +93,16 @@ class Removal:
                 OldJob(
                     row.owner,
                     row.job_id,
-                    _inputs(row.spec),
                     [Step.FromString(body) for body in await _bodies(connection, row.job_id)],
                 )
                 for row in rows
             ]
 
-    async def free(self, job: OldJob) -> set[str]:
-        """Return those of a job's inputs that no other job of its owner names as one.
-
-        It reads the owner's jobs, in pages, until each input is found.
-        """
-        left, last = set(job.inputs), ""
-        query = select(JOBS.c.job_id, JOBS.c.spec).where(JOBS.c.owner == job.owner, JOBS.c.job_id != job.job_id)
-        while left:
-            async with transaction(self._engine) as connection:
-                page = query.where(JOBS.c.job_id > last).order_by(JOBS.c.job_id).limit(_PAGE)
-                rows = (await connection.execute(page)).all()
-            if not rows:
-                break
-            left = left.difference(*(_inputs(row.spec) for row in rows))
-            last = rows[-1].job_id
-        return left
+    async def let_go(self, file_ids: Sequence[str]) -> list[str]:
+        """Return those of some uploads that no job names. From here on none may: whoever makes one is refused."""
+        async with transaction(self._engine) as connection:
+            await uploads.alone(connection)
+            return await uploads.let_go(connection, file_ids, await clock(connection))
 
     async def untidied(self, age: timedelta, limit: int) -> list[tuple[str, str, set[str]]]:
         """Return the owner, id and the ids of all files it names of jobs that ended that long ago, the oldest first.
@@ -136,15 +124,17 @@ class Removal:
         async with transaction(self._engine) as connection:
             await connection.execute(update(JOBS).where(JOBS.c.job_id == job_id).values(tidy_time=None))
 
-    async def remove(self, job_id: str) -> None:
-        """Remove a job that has ended, if nobody did and no other came from it meanwhile."""
+    async def remove(self, job_id: str) -> bool:
+        """Remove a job that has ended, if nobody did and no other came from it meanwhile; return whether it went."""
         child = JOBS.alias("child")
         query = select(JOBS.c.job_id).where(
             JOBS.c.job_id == job_id, JOBS.c.end_time.is_not(None), ~exists().where(child.c.parent_job_id == job_id)
         )
         async with transaction(self._engine) as connection:
-            if await connection.scalar(query.with_for_update(of=JOBS)):
+            is_there = await connection.scalar(query.with_for_update(of=JOBS)) is not None
+            if is_there:
                 await _remove(connection, [job_id])
+        return is_there
 
 
 async def _bodies(connection: Any, job_id: str) -> Sequence[bytes]:
@@ -154,12 +144,9 @@ async def _bodies(connection: Any, job_id: str) -> Sequence[bytes]:
 
 
 async def _remove(connection: Any, job_ids: Sequence[str]) -> None:
+    await uploads.forget(connection, job_ids)
     for table in (NOTICES, STEPS, JOBS):
         await connection.execute(delete(table).where(table.c.job_id.in_(job_ids)))
-
-
-def _inputs(spec: bytes) -> frozenset[str]:
-    return frozenset(ref.file_id for ref in JobSpec.FromString(spec).inputs)
 
 
 def _digest(owner: str) -> str:

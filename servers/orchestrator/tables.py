@@ -1,4 +1,4 @@
-"""The tables of the orchestrator: a row for each job, one for each step of its log, and what is left of erased ones."""
+"""The tables of the orchestrator: jobs, the steps of their logs, the uploads they name, what is left of erased ones."""
 
 from __future__ import annotations
 
@@ -56,6 +56,24 @@ STEPS = Table(
     Column("sequence", Integer, primary_key=True),
     # Serialised loupe.orchestrator.v1.Step.
     Column("body", LargeBinary, nullable=False),
+)
+
+# Which uploads jobs name: none of these goes for its age. What a job makes bears its id at the files server.
+NAMED_UPLOADS = Table(
+    "named_uploads",
+    METADATA,
+    Column("file_id", String(32), primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.job_id"), primary_key=True),
+    Index("ix_named_uploads_job", "job_id"),
+)
+
+# Uploads that go for their age, since when: no job that is made may name one, also for a while after it has gone.
+LEAVING_UPLOADS = Table(
+    "leaving_uploads",
+    METADATA,
+    Column("file_id", String(32), primary_key=True),
+    Column("leave_time", DateTime, nullable=False),
+    Index("ix_leaving_uploads_leave_time", "leave_time"),
 )
 
 # What a webhook has not taken yet. Recorded with its step.

@@ -12,6 +12,7 @@ from pathlib import Path
 from servers.kit.database import open_database
 from servers.kit.ids import new_id
 from servers.kit.mesh import Mesh
+from servers.kit.metrics import counting
 from servers.orchestrator.backlog import Backlog
 from servers.orchestrator.bundle import Bundler
 from servers.orchestrator.caretaker import Caretaker
@@ -75,6 +76,7 @@ async def working(settings: Settings, mesh: Mesh) -> AsyncIterator[Parts]:
         retention = Retention(
             removal,
             peers,
+            stack.enter_context(counting("orchestrator", settings.otlp_endpoint)),
             keep_days=settings.keep_days,
             keep_uploads_days=settings.keep_uploads_days,
             tidy_after_s=settings.tidy_after_s,

@@ -17,12 +17,14 @@ from servers.router.accounting import Accounts
 from servers.router.budgets import Budgets
 from servers.router.cache import AnswerCache
 from servers.router.config import Settings
+from servers.router.erasure import Erasure
 from servers.router.fleet import open_fleet
 from servers.router.http1.listening import listening
 from servers.router.journal import Journal
 from servers.router.ledger import Ledger
 from servers.router.openai.aspects import aspects_for
 from servers.router.openai.listener import OpenAiSurface
+from servers.router.payers import Payers
 from servers.router.preparing import Preparation
 from servers.router.room import Room
 from servers.router.router import Router
@@ -49,11 +51,13 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         shadows = Shadows(accounts)
         await stack.enter_async_context(shadows.running())
         defaults = configured.defaults
+        payers = Payers()
         cache = AnswerCache(defaults.cache_mib * 2**20, defaults.cache_ttl_s)
         preparation = Preparation(
             fleet,
             budgets,
             cache,
+            payers,
             mesh.files,
             defaults,
             max_image_bytes=settings.max_image_mib * 2**20,
@@ -76,7 +80,8 @@ async def build(settings: Settings, mesh: Mesh) -> AsyncIterator[serve.Registrat
         openai_address = settings.address_of("openai")
         address = await stack.enter_async_context(listening(surface.answer, openai_address, settings.tls))
         log.info("listening for OpenAI-compatible calls", extra={"openai_address": address})
-        servicer = RouterServicer(router, streams, transcriptions, fleet, ledger, budgets)
+        erasure = Erasure(payers, cache, ledger, budgets)
+        servicer = RouterServicer(router, streams, transcriptions, fleet, ledger, budgets, payers, erasure)
         # All that was loaded stays to the end: the collector need not walk through it, call after call.
         gc.collect()
         gc.freeze()

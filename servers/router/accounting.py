@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from loupe.router.v1.router_pb2 import CompleteRequest, EmbedRequest, FailureClass, TranscribeRequest, Usage
-from servers.kit import identity
-from servers.kit.identity import Caller
 from servers.kit.ids import new_id
 from servers.router import ledger as outcomes
 from servers.router import tokens
@@ -17,6 +15,7 @@ from servers.router.dispatch import Ask
 from servers.router.fleet import RunningModel
 from servers.router.journal import LedgerRow
 from servers.router.ledger import Ledger
+from servers.router.payers import Payer
 from servers.router.prices import audio_ms, usd
 from servers.router.recordings import length_of
 
@@ -32,10 +31,8 @@ class Call:
     """One call of the router and its asks so far."""
 
     asked_for: str
-    job_id: str
+    payer: Payer
     call_id: str = field(default_factory=lambda: new_id("call"))
-    caller: Caller = field(default_factory=identity.caller)
-    request_id: str = field(default_factory=identity.request_id)
     asks: list[Ask] = field(default_factory=list)
     start_time_ms: int = field(default_factory=lambda: int(time.time() * 1000))
 
@@ -130,13 +127,14 @@ def _row(
     is_cache_hit: bool = False,
 ) -> LedgerRow:
     section = ask.target.model.section
+    payer = call.payer
     return LedgerRow(
         call_id=call.call_id,
         number=SHADOW_NUMBER if is_shadow else ask.number,
-        owner=call.caller.subject,
-        service=call.caller.service,
-        job_id=call.job_id,
-        request_id=call.request_id,
+        owner=payer.owner,
+        service=payer.service,
+        job_id=payer.job_id,
+        request_id=payer.request_id,
         asked_for=call.asked_for,
         provider=ask.target.model.at.name,
         model=section.name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from servers.kit.errors import BudgetExhausted
 from servers.router.configuration import NANO, BudgetSection
 from servers.router.journal import LedgerRow
 from servers.router.ledger import STARTED, Ledger
+from servers.router.payers import Payer
 from servers.router.prices import usd
 from servers.router.tables import ASKS
 
@@ -55,6 +56,10 @@ class Account:
         self.nano_usd += row.cost_nano_usd
         self.tokens += row.input_tokens + row.output_tokens
 
+    def is_empty(self) -> bool:
+        """Return whether nothing is spent, and nothing expected to be."""
+        return not (self.nano_usd or self.tokens or self.expected_nano_usd or self.expected_tokens)
+
     def is_spent(self) -> bool:
         """Return whether a limit is reached by what is spent."""
         return (self.limit_nano_usd is not None and self.nano_usd >= self.limit_nano_usd) or (
@@ -71,8 +76,7 @@ class Account:
 class Spender(NamedTuple):
     """Whose account a call goes to."""
 
-    owner: str
-    job_id: str
+    payer: Payer | LedgerRow
     models: tuple[str, ...]
     """Names of the models that may answer."""
 
@@ -105,7 +109,7 @@ class Budgets:
     def charge(self, row: LedgerRow) -> None:
         """Add a row of the ledger to the accounts it falls to."""
         for section in self._sections:
-            key = _key(section, _spender_of(row))
+            key = _key(section, Spender(row, (row.model,)))
             if key is None:
                 continue
             account = self._accounts.get((section.name, key, self._windows.start_ms(section.window)))
@@ -113,12 +117,12 @@ class Budgets:
             if account is not None:
                 account.add(row)
 
-    async def list_for(self, owner: str, job_id: str) -> list[Budget]:
-        """Return the budgets as they stand for an owner."""
+    async def list_for(self, payer: Payer) -> list[Budget]:
+        """Return the budgets as they stand for who would pay for a call."""
         listed = []
         for section in self._sections:
             models = (section.model,) if section.scope == "model" else ()
-            account = await self._account(section, Spender(owner, job_id, models))
+            account = await self._account(section, Spender(payer, models))
             if account is None:
                 continue
             budget = Budget(
@@ -135,6 +139,23 @@ class Budgets:
                 budget.limit_tokens = section.limit_tokens
             listed.append(budget)
         return listed
+
+    async def forget(self, owner: str, job_ids: Collection[str]) -> None:
+        """Drop the accounts of an owner and of jobs that the ledger no longer knows; others stay as they are.
+
+        An account of theirs that is asked for anew begins with what the ledger has then. The accounts of everybody and
+        of models have all that was spent, whoever spent it.
+        """
+        scopes = {section.name: section.scope for section in self._sections}
+        # Behind those who read an account just now, or wait to: they may have begun when the owner had a name.
+        async with self._summing:
+            for place, account in tuple(self._accounts.items()):
+                name, key, _ = place
+                is_theirs = scopes[name] == "key" and key == owner
+                # A job of theirs of which nothing is on record has an empty account, and no call in work.
+                is_of_job = scopes[name] == "job" and (key in job_ids or account.is_empty())
+                if is_theirs or is_of_job:
+                    del self._accounts[place]
 
     async def _account(self, section: BudgetSection, spender: Spender) -> Account | None:
         """Return the account, summed from the ledger where it isn't in memory; None where the budget doesn't apply."""
@@ -162,7 +183,7 @@ class Budgets:
             int(row["input_tokens"]) + int(row["output_tokens"]),
         )
         for waiting in self._ledger.waiting:
-            if waiting.outcome != STARTED and _key(section, _spender_of(waiting)) == key:
+            if waiting.outcome != STARTED and _key(section, Spender(waiting, (waiting.model,))) == key:
                 account.add(waiting)
         self._accounts[place] = account
         if len(self._accounts) > MAX_KNOWN:
@@ -195,16 +216,12 @@ class Reservation:
             account.expected_tokens -= self.tokens
 
 
-def _spender_of(row: LedgerRow) -> Spender:
-    return Spender(row.owner, row.job_id, (row.model,))
-
-
 def _key(section: BudgetSection, spender: Spender) -> str | None:
     match section.scope:
         case "key":
-            return spender.owner
+            return spender.payer.owner or None
         case "job":
-            return spender.job_id or None
+            return spender.payer.job_id or None
         case "model":
             return section.model if section.model in spender.models else None
     return ""

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from loupe.router.v1.router_pb2 import CompleteRequest, Completion, TranscribeRequest, TranscribeResponse
 from servers.router.fleet import RunningModel
+from servers.router.payers import NOBODY
 
 R = TypeVar("R", CompleteRequest, TranscribeRequest)
 A = TypeVar("A", Completion, TranscribeResponse)
 # Of a request: what changes no answer, or is in the key otherwise.
 _LEFT_OUT = ("model", "switches", "job_id", "figure_kind")
+
+
+class _Kept(NamedTuple):
+    until_s: float
+    owner: str
+    data: bytes
 
 
 class AnswerCache:
@@ -23,7 +30,8 @@ class AnswerCache:
         self._max_bytes = max_bytes
         self._ttl_s = ttl_s
         self._size = 0
-        self._answers: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+        self._answers: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._keys_of: dict[str, set[bytes]] = {}
 
     @staticmethod
     def key(owner: str, model: RunningModel, request: R) -> bytes:
@@ -46,14 +54,19 @@ class AnswerCache:
         found = self._answers.get(key)
         if found is None:
             return None
-        if time.monotonic() > found[0]:
+        if time.monotonic() > found.until_s:
             self._remove(key)
             return None
         self._answers.move_to_end(key)
-        return kind.FromString(found[1])
+        return kind.FromString(found.data)
 
-    def put(self, key: bytes, answer: Completion | TranscribeResponse) -> None:
-        """Keep a whole answer. Of what it used only a recording's length stays true of an equal call."""
+    def put(self, key: bytes, owner: str, answer: Completion | TranscribeResponse) -> None:
+        """Keep a whole answer for its owner; for nobody, who may have been erased meanwhile, nothing is kept.
+
+        Of what it used only a recording's length stays true of an equal call.
+        """
+        if owner == NOBODY:
+            return
         kept: Completion | TranscribeResponse
         if isinstance(answer, Completion):
             kept = Completion(text=answer.text, tool_calls=answer.tool_calls, finish_reason=answer.finish_reason)
@@ -68,10 +81,21 @@ class AnswerCache:
             self._remove(key)
         if len(data) > self._max_bytes:
             return
-        self._answers[key] = (time.monotonic() + self._ttl_s, data)
+        self._answers[key] = _Kept(time.monotonic() + self._ttl_s, owner, data)
+        self._keys_of.setdefault(owner, set()).add(key)
         self._size += len(data)
         while self._size > self._max_bytes:
             self._remove(next(iter(self._answers)))
 
+    def forget(self, owner: str) -> None:
+        """Drop an owner's answers, in time that grows with their number alone."""
+        for key in tuple(self._keys_of.get(owner, ())):
+            self._remove(key)
+
     def _remove(self, key: bytes) -> None:
-        self._size -= len(self._answers.pop(key)[1])
+        kept = self._answers.pop(key)
+        self._size -= len(kept.data)
+        keys = self._keys_of[kept.owner]
+        keys.remove(key)
+        if not keys:
+            del self._keys_of[kept.owner]

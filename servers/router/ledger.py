@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servers.kit.database import transaction
+from loupe.router.v1.router_pb2 import ErasedAsks
+from servers.kit.database import forget_deleted, insert_into, transaction
 from servers.kit.errors import StorageUnavailable
 from servers.router.journal import COLUMNS, Journal, LedgerRow, read_segment
-from servers.router.tables import ASKS
+from servers.router.payers import NOBODY
+from servers.router.tables import ASKS, ERASED
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +88,60 @@ class Ledger:
         async with self._flushing:
             await self._flush()
 
+    async def settle(self) -> None:
+        """Bring every row that was recorded into the table, and leave no file of the journal from before.
+
+        Raises:
+          StorageUnavailable: the rows stay in the journal.
+        """
+        async with self._flushing:
+            await self._turn_over()
+
+    async def erase_some(self, owner: str, erasure_id: str, limit: int) -> list[str]:
+        """Make up to `limit` of an owner's asks in the table nobody's, and count them as proof of an erasure.
+
+        Returns:
+          The job of each, empty for none; an empty list once nothing is left.
+        Raises:
+          StorageUnavailable.
+        """
+        theirs = select(ASKS.c.call_id, ASKS.c.number, ASKS.c.job_id).where(ASKS.c.owner == owner).limit(limit)
+        named = (ASKS.c.call_id == bindparam("of_call"), ASKS.c.number == bindparam("of_number"))
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(theirs)).all()
+            if rows:
+                nobodys = update(ASKS).where(*named).values(owner=NOBODY, job_id="", request_id="")
+                await connection.execute(nobodys, [{"of_call": row.call_id, "of_number": row.number} for row in rows])
+                now = datetime.now(UTC).replace(tzinfo=None)
+                proof = insert_into(connection, ERASED).values(
+                    erasure_id=erasure_id, owner_sha256=_digest(owner), ask_count=len(rows), erase_time=now
+                )
+                more = {"ask_count": ERASED.c.ask_count + len(rows), "erase_time": now}
+                await connection.execute(proof.on_conflict_do_update(index_elements=["erasure_id"], set_=more))
+        return [row.job_id for row in rows]
+
+    async def forget_erased(self) -> None:
+        """Leave nothing of what was erased in the database's file. Raises StorageUnavailable."""
+        await forget_deleted(self._engine)
+
+    async def erased(self, owner: str, after_erasure_id: str, limit: int) -> list[ErasedAsks]:
+        """Return the proofs of an owner's erasures, ordered by their ids."""
+        where = (ERASED.c.owner_sha256 == _digest(owner), ERASED.c.erasure_id > after_erasure_id)
+        query = select(ERASED).where(*where).order_by(ERASED.c.erasure_id).limit(limit)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        proofs = []
+        for row in rows:
+            proof = ErasedAsks(erasure_id=row.erasure_id, ask_count=row.ask_count, erase_time=Timestamp())
+            proof.erase_time.FromDatetime(row.erase_time)
+            proofs.append(proof)
+        return proofs
+
     async def _flush(self) -> None:
-        if not self._waiting:
-            return
+        if self._waiting:
+            await self._turn_over()
+
+    async def _turn_over(self) -> None:
         segments = self._journal.begin()
         rows, self._waiting = self._waiting, []
         self._has_rows.clear()
@@ -155,3 +211,7 @@ class Ledger:
         async with transaction(self._engine) as connection:
             for start in range(0, len(rows), _BATCH):
                 await connection.exec_driver_sql(_UPSERT, rows[start : start + _BATCH])
+
+
+def _digest(owner: str) -> str:
+    return hashlib.sha256(owner.encode()).hexdigest()

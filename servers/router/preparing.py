@@ -21,6 +21,7 @@ from servers.router.failures import ProviderFailure
 from servers.router.fitting import Fitted
 from servers.router.fleet import Fleet, Target
 from servers.router.images import with_bytes
+from servers.router.payers import Payers
 from servers.router.recordings import length_of, with_content
 from servers.router.tokens import at_most
 
@@ -72,6 +73,7 @@ class Preparation:
         fleet: Fleet,
         budgets: Budgets,
         cache: AnswerCache,
+        payers: Payers,
         files: FilesClient,
         defaults: DefaultsSection,
         *,
@@ -81,6 +83,7 @@ class Preparation:
         self._fleet = fleet
         self._budgets = budgets
         self._cache = cache
+        self._payers = payers
         self._files = files
         self._defaults = defaults
         self._max_image_bytes = max_image_bytes
@@ -88,7 +91,7 @@ class Preparation:
 
     async def of_chat(self, request: CompleteRequest) -> Prepared:
         """Prepare a chat. Raises every error that needs no provider to be found."""
-        call = Call(request.model, request.job_id)
+        call = Call(request.model, self._payers.of_call(request.job_id))
         route = self._fleet.route(request.model)
         request = await with_bytes(request, self._files, max_bytes=self._max_image_bytes)
         needs = Needs.of(request)
@@ -97,13 +100,13 @@ class Preparation:
         switches = self.switches(request.switches)
         key = earlier = None
         if switches.cache:
-            key = self._cache.key(call.caller.subject, choice.targets[0].model, request)
+            key = self._cache.key(call.payer.owner, choice.targets[0].model, request)
             earlier = self._cache.get(key, Completion)
         return Prepared(call, request, needs, choice, switches, held, key, earlier)
 
     async def of_embedding(self, request: EmbedRequest) -> tuple[Call, Choice, Switches, AbstractContextManager[None]]:
         """Prepare an embedding."""
-        call = Call(request.model, request.job_id)
+        call = Call(request.model, self._payers.of_call(request.job_id))
         size = sum(len(text) for text in request.inputs) // 4 + 1
         needs = Needs("embeddings", input_tokens=size, output_tokens=0)
         choice = choose(self._fleet, self._fleet.route(request.model), needs, request.job_id or call.call_id)
@@ -111,7 +114,7 @@ class Preparation:
 
     async def of_recording(self, request: TranscribeRequest) -> PreparedRecording:
         """Prepare a transcription. Raises every error that needs no provider to be found."""
-        call = Call(request.model, request.job_id)
+        call = Call(request.model, self._payers.of_call(request.job_id))
         route = self._fleet.route(request.model)
         request = await with_content(request, self._files, max_bytes=self._max_audio_bytes)
         content = request.audio.content
@@ -129,7 +132,7 @@ class Preparation:
         key = earlier = None
         if switches.cache:
             # In a thread: a digest of 25 MB takes 50 ms.
-            key = await asyncio.to_thread(self._cache.key, call.caller.subject, choice.targets[0].model, request)
+            key = await asyncio.to_thread(self._cache.key, call.payer.owner, choice.targets[0].model, request)
             earlier = self._cache.get(key, TranscribeResponse)
         return PreparedRecording(call, request, needs, choice, switches, held, key, earlier)
 
@@ -150,7 +153,7 @@ class Preparation:
         cost = max([target.model.prices.of_tokens(read, written) for target in choice.targets])
         if needs.audio_ms:
             cost += max([target.model.prices.of_audio(needs.audio_ms) for target in choice.targets])
-        return await self._budgets.admit(Spender(call.caller.subject, call.job_id, models), cost, read + written)
+        return await self._budgets.admit(Spender(call.payer, models), cost, read + written)
 
 
 async def fitted_to(target: Target, request: CompleteRequest) -> Fitted:

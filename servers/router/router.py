@@ -77,7 +77,7 @@ class Router:
             usage = counted(made.usage, whole.fitted.request, model, made.text)
             self._accounts.ended(call, ask, outcomes.COMPLETE, usage)
         if prepared.cache_key is not None and prepared.choice.targets[0] is ask.target:
-            self._cache.put(prepared.cache_key, made)
+            self._cache.put(prepared.cache_key, call.payer.owner, made)
         made.call_id = call.call_id
         made.usage.CopyFrom(usage)
         made.decision.CopyFrom(decision_of(prepared.choice, ask, call.asks, whole.fitted, is_cache_hit=False))

@@ -13,6 +13,10 @@ from loupe.router.v1.router_pb2 import (
     CompleteResponse,
     EmbedRequest,
     EmbedResponse,
+    ErasedLedger,
+    ErasedLedgerTotal,
+    EraseOwnerRequest,
+    EraseOwnerResponse,
     GetUsageRequest,
     GetUsageResponse,
     ListBudgetsRequest,
@@ -28,13 +32,17 @@ from loupe.router.v1.router_service_pb2_grpc import RouterServiceServicer
 from servers.kit.identity import caller
 from servers.router.budgets import Budgets
 from servers.router.converting.converting import converted
+from servers.router.erasure import Erasure
 from servers.router.fleet import Fleet
 from servers.router.ledger import Ledger
 from servers.router.listing import list_models
+from servers.router.payers import Payers
 from servers.router.router import Router
 from servers.router.streaming import Streams
 from servers.router.transcribing import Transcriptions
 from servers.router.usage import sum_usage
+
+PROOFS_PER_MESSAGE = 1000
 
 
 class RouterServicer(RouterServiceServicer):
@@ -48,6 +56,8 @@ class RouterServicer(RouterServiceServicer):
         fleet: Fleet,
         ledger: Ledger,
         budgets: Budgets,
+        payers: Payers,
+        erasure: Erasure,
     ) -> None:
         self._router = router
         self._streams = streams
@@ -55,6 +65,8 @@ class RouterServicer(RouterServiceServicer):
         self._fleet = fleet
         self._ledger = ledger
         self._budgets = budgets
+        self._payers = payers
+        self._erasure = erasure
         # One after the other: calls of models go on beside one thread of it, not beside many.
         self._converting = asyncio.Semaphore(1)
 
@@ -93,4 +105,15 @@ class RouterServicer(RouterServiceServicer):
 
     async def ListBudgets(self, request: ListBudgetsRequest, context: Any) -> ListBudgetsResponse:
         """List the caller's budgets."""
-        return ListBudgetsResponse(budgets=await self._budgets.list_for(caller().subject, request.job_id))
+        return ListBudgetsResponse(budgets=await self._budgets.list_for(self._payers.of_call(request.job_id)))
+
+    async def EraseOwner(self, request: EraseOwnerRequest, context: Any) -> AsyncIterator[EraseOwnerResponse]:
+        """Take an owner off the ledger and out of the cache, and stream the proofs."""
+        await self._erasure.erase(request.owner)
+        total = ErasedLedgerTotal()
+        last = ""
+        while proofs := await self._ledger.erased(request.owner, last, PROOFS_PER_MESSAGE):
+            yield EraseOwnerResponse(ledger=ErasedLedger(asks=proofs))
+            total.ask_count += sum(proof.ask_count for proof in proofs)
+            last = proofs[-1].erasure_id
+        yield EraseOwnerResponse(total=total)

@@ -177,7 +177,7 @@ class Streams:
             return end
         usage = self._note(prepared, opened, heard, outcomes.COMPLETE)
         if prepared.cache_key is not None and prepared.choice.targets[0] is ask.target:
-            self._cache.put(prepared.cache_key, _whole(heard, heard.finish.reason))
+            self._cache.put(prepared.cache_key, prepared.call.payer.owner, _whole(heard, heard.finish.reason))
         return End(
             state=EndState.END_STATE_COMPLETE,
             finish_reason=heard.finish.reason,

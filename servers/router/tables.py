@@ -1,8 +1,8 @@
-"""The table of the router's ledger: one row for each ask of a provider."""
+"""The tables of the router's ledger: one row for each ask of a provider, and what is left of erased owners."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Float, Index, Integer, MetaData, String, Table
 
 METADATA = MetaData()
 
@@ -11,6 +11,7 @@ ASKS = Table(
     METADATA,
     Column("call_id", String(32), primary_key=True),
     Column("number", Integer, primary_key=True),
+    # Empty where they were erased; then job and request are, too.
     Column("owner", String(128), nullable=False),
     Column("service", String(64), nullable=False),
     Column("job_id", String(128), nullable=False),
@@ -40,4 +41,16 @@ ASKS = Table(
     Index("ix_asks_owner_start", "owner", "start_time_ms"),
     Index("ix_asks_job", "job_id"),
     Index("ix_asks_start", "start_time_ms"),
+)
+
+# That asks became nobody's, a row for each erasure: the proof, without a word of what they were.
+ERASED = Table(
+    "erased",
+    METADATA,
+    Column("erasure_id", String(40), primary_key=True),
+    Column("owner_sha256", String(64), nullable=False),
+    Column("ask_count", Integer, nullable=False),
+    # Of its last ask.
+    Column("erase_time", DateTime, nullable=False),
+    Index("ix_erased_owner", "owner_sha256", "erasure_id"),
 )

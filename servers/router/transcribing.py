@@ -65,7 +65,7 @@ class Transcriptions:
             self._accounts.ended(call, ask, outcomes.COMPLETE, usage)
         made.usage.CopyFrom(usage)
         if prepared.cache_key is not None and prepared.choice.targets[0] is ask.target:
-            self._cache.put(prepared.cache_key, made)
+            self._cache.put(prepared.cache_key, call.payer.owner, made)
         made.call_id = call.call_id
         made.decision.CopyFrom(decision_of(prepared.choice, ask, call.asks, None, is_cache_hit=False))
         self._shadows.follow(prepared, shadow_transcription)

@@ -22,6 +22,7 @@ from servers.files.stores.local import LocalStore, PendingFile
 from servers.files.sweep import Sweep
 from servers.kit.database import open_database, transaction
 from servers.kit.errors import NotFound, RequestIdReused, StorageUnavailable
+from servers.kit.metrics import Counts
 
 MIGRATIONS = Path(archive_module.__file__).parent / "migrations"
 HOUR_S = 3600.0
@@ -37,7 +38,7 @@ class World:
         self.store.start()
         self.catalog = Catalog(engine)
         self.archive = Archive(self.store, self.catalog, max_bytes=2**20, max_pixels=100)
-        self.sweep = Sweep(self.store, self.catalog, every_s=HOUR_S, grace_s=HOUR_S)
+        self.sweep = Sweep(self.store, self.catalog, Counts("files"), every_s=HOUR_S, grace_s=HOUR_S)
 
     async def take(
         self, content: bytes, *, owner: str = "ann", request_id: str = "", job_id: str | None = None

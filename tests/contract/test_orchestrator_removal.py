@@ -94,10 +94,10 @@ async def test_old_jobs_go_with_the_files_they_made_and_leave_what_others_use(ho
         assert (await stub.GetFile(GetFileRequest(file_id=picture))).file.file_name == "picture.png"
 
 
-async def test_uploads_go_with_the_last_job_that_names_them_where_that_is_the_policy(home):
+async def test_old_uploads_go_that_no_job_names_any_more_or_ever_did_where_that_is_the_policy(home):
     script = Script(hang=asyncio.Event())
     async with asyncio.timeout(90), world(home, script) as it:
-        named, unused = [await it.files.write(png(colour), f"{colour}.png") for colour in ("red", "blue")]
+        named, never_named = [await it.files.write(png(colour), f"{colour}.png") for colour in ("red", "blue")]
         spec = it.spec()
         spec.inputs[0].file_id = named.file_id
         in_work = (await it.jobs.CreateJob(CreateJobRequest(spec=spec))).job.job_id
@@ -112,11 +112,20 @@ async def test_uploads_go_with_the_last_job_that_names_them_where_that_is_the_po
         world(home, Script(hang=asyncio.Event()), **keeps) as it,
         it.file_server.channel() as channel,
     ):
-        # The first picture's one job goes, and takes it along; the second's other job is in work.
-        while [job.job_id for job in (await it.jobs.ListJobs(ListJobsRequest())).jobs] != [in_work]:  # noqa: ASYNC110 - another process's work
+        files = FilesServiceStub(channel)
+
+        async def left() -> set[str]:
+            return {file.ref.file_id for file in (await files.ListFiles(ListFilesRequest(page_size=200))).files}
+
+        # The first picture's one job goes, and then it; the second's other job is in work.
+        while await left() != {named.file_id}:  # noqa: ASYNC110 - another process's work
             await asyncio.sleep(0.1)
-        found = await FilesServiceStub(channel).ListFiles(ListFilesRequest(page_size=200))
-        assert {file.ref.file_id for file in found.files} == {named.file_id, unused.file_id}
+        assert [job.job_id for job in (await it.jobs.ListJobs(ListJobsRequest())).jobs] == [in_work]
+        # Who looked at one before it went makes no job of it, also for a while after it has gone.
+        spec.inputs[0].file_id = never_named.file_id
+        with pytest.raises(grpc.aio.AioRpcError) as gone:
+            await it.jobs.CreateJob(CreateJobRequest(spec=spec))
+        assert gone.value.code() == grpc.StatusCode.NOT_FOUND
 
 
 def png(colour: str) -> bytes:

@@ -145,7 +145,7 @@ async def test_a_hard_budget_stops_within_one_call(home, scope, spends):
                         await it.complete(**spends, sampling=Sampling(max_output_tokens=1))
                         answered += 1
                 assert len(fake.asked) == 3
-                (listed,) = await it.budgets.list_for("ann", "job_1")
+                (listed,) = await it.budgets.list_for(it.payers.of_call("job_1"))
                 assert listed.is_exhausted
                 assert listed.spent_usd == "0.000048000"
                 if scope == "job":
@@ -164,7 +164,7 @@ async def test_a_budget_of_tokens_counts_calls_in_work(home):
         refused = [result for result in results if isinstance(result, BudgetExhausted)]
         assert len(refused) == 8
         assert {result.retry_after_s for result in refused} == {1.0}
-        assert (await it.budgets.list_for("ann", ""))[0].scope == BudgetScope.BUDGET_SCOPE_KEY
+        assert (await it.budgets.list_for(it.payers.of_call("")))[0].scope == BudgetScope.BUDGET_SCOPE_KEY
 
 
 async def test_an_equal_call_is_answered_from_the_cache_only_when_asked_for(home):
