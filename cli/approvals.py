@@ -11,7 +11,7 @@ from cli import wording
 from cli.config import Settings
 from cli.connection import Connection, again
 from cli.errors import CommandFailed, ExitCode, reason_of
-from cli.job_stream import watch_job
+from cli.job_stream import TERMINAL, watch_job
 from cli.jobs import check_id, connected
 from loupe.critic.v1.critic_pb2 import Severity, Verdict
 from loupe.orchestrator.v1.control_pb2 import AnswerPromptRequest, Approve, DecideApprovalRequest, Edit, Reject
@@ -101,6 +101,8 @@ async def _decide(connection: Connection, request: DecideApprovalRequest, word: 
 def _told(job: Job, word: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(wire_json.to_line(job))
+    elif job.state in TERMINAL:
+        click.echo(f"{word}; the job {wording.standing(job.state)}")
     else:
         click.echo(f"{word}; `loupe jobs watch {job.job_id}` shows how it goes on")
 

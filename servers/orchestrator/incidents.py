@@ -8,6 +8,7 @@ from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome
 from loupe.type.v1.error_reason_pb2 import ErrorReason
 from servers.kit import telemetry
 from servers.kit.errors import (
+    BudgetExhausted,
     DamagedMedia,
     DeadlineExceeded,
     EmptyFile,
@@ -24,6 +25,7 @@ from servers.orchestrator.job_view import JobView
 
 RETRY = Remedy(kind=RemedyKind.REMEDY_KIND_RETRY, label="Run the job again")
 INSPECT = Remedy(kind=RemedyKind.REMEDY_KIND_DOWNLOAD_AND_INSPECT, label="Look at the code and its output")
+INSPECT_FIGURES = Remedy(kind=RemedyKind.REMEDY_KIND_DOWNLOAD_AND_INSPECT, label="Look at what was read")
 REVIEW = Remedy(kind=RemedyKind.REMEDY_KIND_REQUEST_REVIEW, label="Ask a person to review the code")
 REUPLOAD = Remedy(kind=RemedyKind.REMEDY_KIND_REUPLOAD, label="Upload another picture")
 SHORTEN = Remedy(kind=RemedyKind.REMEDY_KIND_SHORTEN, label="Go on without the planner: the data, for your approval")
@@ -40,8 +42,6 @@ DOING = {
     "correct_figure": ("vision", "correcting the figure"),
 }
 _WHOLE_PLAN = ("read_figures", "write_code", "review_code", "run_code", "draw_overlay")
-# What a person can do beside waiting, by the server that failed.
-_BESIDES = {"vision": (REUPLOAD,), "codegen": (INSPECT, REVIEW), "reasoning": (SHORTEN,)}
 _BAD_INPUT = (UnsupportedMediaType, DamagedMedia, TooManyPixels, EmptyFile, TooLarge, NotFound)
 
 
@@ -52,6 +52,7 @@ def from_error(error: LoupeError, view: JobView) -> Incident:
     if view.finishing is not None and not action:
         asked, doing = "files", "storing the analysis"
     server = error.server or asked
+    besides = _besides(asked, view)
     if isinstance(error, DeadlineExceeded):
         return budget_spent(f"time ran out while {doing}", error.message, view)
     if isinstance(error, _BAD_INPUT) and action in ("read_figures", "draw_overlay"):
@@ -67,14 +68,19 @@ def from_error(error: LoupeError, view: JobView) -> Incident:
         kind, summary = IncidentKind.INCIDENT_KIND_STORAGE_FAILED, "the job's records or files could not be stored"
         return _incident(kind, error.reason, summary, error.message, (OPERATE, RETRY), view)
     if isinstance(error, MalformedAnswer):
-        summary = f"the model's answer could not be used while {doing}"
-        return _incident(
-            IncidentKind.INCIDENT_KIND_BAD_OUTPUT, error.reason, summary, error.message, (RETRY, OPERATE), view
-        )
+        kind, summary = IncidentKind.INCIDENT_KIND_BAD_OUTPUT, f"the model's answer could not be used while {doing}"
+        return _incident(kind, error.reason, summary, error.message, (RETRY, OPERATE, *besides), view)
+    if isinstance(error, BudgetExhausted):
+        kind, summary = IncidentKind.INCIDENT_KIND_BUDGET_SPENT, f"the budget for models is spent, met while {doing}"
+        return _incident(kind, error.reason, summary, error.message, (OPERATE, RETRY, *besides), view)
+    if isinstance(error, TooLarge) and action == "run_code":
+        kind, summary = IncidentKind.INCIDENT_KIND_SANDBOX_LIMIT, "the code left more than is kept"
+        return _incident(kind, error.reason, summary, error.message, (INSPECT, REVIEW), view)
     first = (RETRY, OPERATE) if error.code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") else (OPERATE, RETRY)
-    remedies = (*first, *_BESIDES.get(server, ()))
     summary = f"the {server} server failed while {doing}"
-    return _incident(IncidentKind.INCIDENT_KIND_SERVER_FAILED, error.reason, summary, error.message, remedies, view)
+    return _incident(
+        IncidentKind.INCIDENT_KIND_SERVER_FAILED, error.reason, summary, error.message, (*first, *besides), view
+    )
 
 
 def budget_spent(summary: str, diagnosis: str, view: JobView) -> Incident:
@@ -160,6 +166,18 @@ def _incident(
     )
     incident.create_time.GetCurrentTime()
     return incident
+
+
+def _besides(asked: str, view: JobView) -> tuple[Remedy, ...]:
+    """Return what a person can do beside waiting, by the server that was asked in vain."""
+    match asked:
+        case "vision":
+            return (REUPLOAD,)
+        case "reasoning":
+            return (SHORTEN,)
+        case "codegen":
+            return (INSPECT_FIGURES,) if view.code is None else (INSPECT, REVIEW)
+    return ()
 
 
 def _kind(action: Action | None) -> str:

@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from loupe.orchestrator.v1 import control_pb2, incident_pb2
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
-from servers.kit.errors import DamagedMedia, Overloaded
+from servers.kit.errors import BudgetExhausted, DamagedMedia, Overloaded
 from tests.contract.orchestrator_world import World, kinds, world
 from tests.contract.scripted_peers import Script
 
@@ -36,6 +36,8 @@ class Receiver:
     def __init__(self) -> None:
         self.got: Queue[tuple[str, dict[str, Any], str]] = Queue()
         self.answers: list[int] = []
+        self.hangs = threading.Event()
+        """Unset while what is told at /hangs gets no answer."""
 
     @contextmanager
     def listening(self) -> Iterator[int]:
@@ -44,6 +46,8 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                if self.path == "/hangs":
+                    receiver.hangs.wait(timeout=30)
                 receiver.got.put((self.headers["loupe-signature"], json.loads(body), body.decode()))
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
                 self.send_header("location", "http://127.0.0.1:9/elsewhere")
@@ -98,6 +102,18 @@ async def test_a_notice_that_is_not_taken_comes_again(hooked):
     notices = [await receiver.next() for _ in range(3)]
     assert {told["step"]["incident"]["kind"] for _, told, _ in notices} == {"INCIDENT_KIND_BAD_INPUT"}
     assert receiver.got.empty()
+
+
+async def test_a_webhook_that_hangs_holds_up_no_other(hooked):
+    it, receiver, url = hooked
+    script(it)
+    await it.run(webhook_url=url.replace("/hook?from=loupe", "/hangs"))
+    steps = await it.run(webhook_url=url)
+    _, told, _ = await receiver.next()
+    receiver.hangs.set()
+    _, late, _ = await receiver.next()
+    assert told["step"]["create_time"] > late["step"]["create_time"]
+    assert told["step"]["sequence"] == steps[-1].sequence
 
 
 @pytest.mark.parametrize(
@@ -210,7 +226,7 @@ async def test_a_planner_that_is_back_plans_what_is_left(hooked):
             "codegen_error",
             [
                 *(RETRY, incident_pb2.REMEDY_KIND_OPERATOR_ACTION),
-                *(incident_pb2.REMEDY_KIND_DOWNLOAD_AND_INSPECT, incident_pb2.REMEDY_KIND_REQUEST_REVIEW),
+                incident_pb2.REMEDY_KIND_DOWNLOAD_AND_INSPECT,  # of what was read: there is no code to review
             ],
         ),
     ],
@@ -221,3 +237,58 @@ async def test_without_consent_a_model_that_fails_ends_the_job_and_says_what_may
     steps = await it.run()
     assert [remedy.kind for remedy in steps[-1].incident.remedies] == offered
     assert it.script.runs == []
+
+
+async def test_a_budget_that_is_spent_is_told_as_that_and_not_asked_about_again(hooked):
+    it, _, _ = hooked
+    script(it, reasoning_error=BudgetExhausted("the budget “a job” of $0.50 is spent"))
+    steps = await it.run(consents=[RETRY])
+    assert kinds(steps) == ["incident"]
+    incident = steps[0].incident
+    assert incident.kind == KINDS.INCIDENT_KIND_BUDGET_SPENT
+    assert incident.summary == "the budget for models is spent, met while deciding what to do"
+    assert incident.diagnosis == "the budget “a job” of $0.50 is spent"
+    offered = [remedy.kind for remedy in incident.remedies]
+    assert offered == [incident_pb2.REMEDY_KIND_OPERATOR_ACTION, RETRY, SHORTEN]
+
+
+async def test_going_on_without_the_planner_is_taken_by_a_retry(hooked):
+    it, _, _ = hooked
+    script(it, reasoning_error=AWAY)
+    steps = await it.run()
+    assert SHORTEN in {remedy.kind for remedy in steps[-1].incident.remedies}
+    job_id = (await it.jobs.ListJobs(pb.ListJobsRequest())).jobs[0].job_id
+    request = control_pb2.RetryJobRequest(job_id=job_id, request_id="shorter", consents=[SHORTEN])
+    made = (await it.jobs.RetryJob(request)).job
+    assert list(made.spec.consents) == [SHORTEN]
+    assert (await it.jobs.RetryJob(request)).job.job_id == made.job_id
+    seen: list[pb.Step] = []
+    async for event in it.jobs.WatchJob(pb.WatchJobRequest(job_id=made.job_id)):
+        seen.append(event.step)
+        if event.step.job_state == pb.JOB_STATE_AWAITING_APPROVAL:
+            break
+    assert kinds(seen)[-1] == "ask_approval"
+    await it.jobs.CancelJob(pb.CancelJobRequest(job_id=made.job_id))
+
+
+async def test_a_job_that_gets_over_an_incident_shows_it_meanwhile(hooked):
+    it, _, _ = hooked
+    script(it, vision_error=Overloaded("every place is taken"), vision_failures=1)
+    told = asyncio.Event()
+    shown = asyncio.Event()
+
+    async def wait(call: str) -> None:
+        if call == "AnalyzeImage" and it.script.readings == 1:
+            told.set()
+            await shown.wait()
+
+    it.script.before = wait
+    request = pb.CreateJobRequest(spec=it.spec(consents=[RETRY]))
+    job_id = (await it.jobs.CreateJob(request)).job.job_id
+    await told.wait()
+    job = (await it.jobs.GetJob(pb.GetJobRequest(job_id=job_id))).job
+    shown.set()
+    assert (job.state, job.incident.kind) == (pb.JOB_STATE_RUNNING, KINDS.INCIDENT_KIND_SERVER_FAILED)
+    steps = [event.step async for event in it.jobs.WatchJob(pb.WatchJobRequest(job_id=job_id))]
+    assert steps[-1].job_state == pb.JOB_STATE_SUCCEEDED
+    assert not (await it.jobs.GetJob(pb.GetJobRequest(job_id=job_id))).job.HasField("incident")

@@ -144,7 +144,7 @@ class _Explanation:
         assert view.code is not None and view.verdict is not None
         findings = len(view.verdict.findings)
         worst = max((finding.severity for finding in view.verdict.findings), default=Severity.SEVERITY_UNSPECIFIED)
-        told = f"approved under policy {view.verdict.policy_version}, {findings} findings"
+        told = f"approved under {view.verdict.policy_version}, {findings} findings"
         if worst:
             told += f", the worst {Severity.Name(worst).removeprefix('SEVERITY_').lower()}"
         cost = self._costs.get("critic")
@@ -199,6 +199,8 @@ class _Explanation:
             told += f"; {spending.in_words(cost)}"
         elif server in self._costs:
             told += "; what its models cost is not on record"
+        else:
+            told += "; asked in the job that this one comes from"
         return [self._graph.add(f"engine:{server}", _KINDS.EXPLANATION_KIND_ENGINE, told, [], cost=cost)]
 
 
