@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, DateTime, Row, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loupe.orchestrator.v1.orchestrator_pb2 import Job, JobState
-from servers.kit.database import transaction
+from servers.kit.database import reading, transaction
 from servers.orchestrator.journal import AT_ONCE, AWAITING, Fenced, clock, job_of, utc_now
 from servers.orchestrator.pulse import beat
 from servers.orchestrator.tables import JOBS
@@ -86,6 +86,11 @@ class Claims:
             taken = (await connection.execute(changed.returning(JOBS, now.label("now")))).one()
             left = taken.deadline_time - taken.now if taken.deadline_time else self._default_deadline
             return Claim(row.owner, await job_of(connection, taken), left.total_seconds(), row.fruitless_count)
+
+    async def holds(self, claim: Claim) -> bool:
+        """Return whether a job is still this worker's: not cancelled, nor taken by another."""
+        async with reading(self._engine) as connection:
+            return await connection.scalar(select(literal(1)).where(*_under(claim))) is not None
 
     async def left_s(self, claim: Claim) -> float:
         """Return the time until the deadline of a job that is this worker's as it stands now; it moves by outages.

@@ -161,9 +161,9 @@ class Workers:
         until = asyncio.get_running_loop().time() + claim.left_s
         # From here on for the owner and under the job's name.
         identity.act_for(Caller(claim.owner, Role.ROLE_ANALYST), request_id=job.job_id, deadline=until)
-        with self._tails.follow(cancelled(job.job_id)) as is_cancelled:
+        with self._tails.follow(cancelled(job.job_id)) as bell:
             working = asyncio.create_task(self._work_until(claim, until))
-            listening = asyncio.create_task(is_cancelled.wait())
+            listening = asyncio.create_task(self._until_lost(claim, bell))
             try:
                 await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -172,6 +172,15 @@ class Workers:
                 done, _ = await asyncio.gather(working, listening, return_exceptions=True)
                 if isinstance(done, Exception):  # what even the end of a job did not foresee
                     log.error("defect", exc_info=done, extra={"job_id": job.job_id})
+
+    async def _until_lost(self, claim: Claim, bell: asyncio.Event) -> None:
+        """Wait until a job is not this worker's any more. A bell says only that it may be so."""
+        while True:
+            await bell.wait()
+            bell.clear()
+            with contextlib.suppress(StorageUnavailable):  # what another takes meanwhile is fenced off
+                if not await self._claims.holds(claim):
+                    return
 
     async def _work_until(self, claim: Claim, until: float) -> None:
         view = await self._stored(claim.job.job_id, lambda: self._backlog.view(claim.job))

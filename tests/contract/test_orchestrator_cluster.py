@@ -14,6 +14,7 @@ import pytest_asyncio
 from loupe.orchestrator.v1 import orchestrator_pb2
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState, Step
 from servers.kit.errors import StorageUnavailable
+from servers.orchestrator.shared_tails import LOOK_EVERY_S
 from tests.contract.cluster_world import Cluster, cluster
 from tests.contract.orchestrator_world import kinds
 from tests.contract.scripted_peers import Script
@@ -122,6 +123,36 @@ async def test_watchers_see_every_step_while_redis_is_gone_and_after_it_is_back(
         redis_server.start()
         job, steps = await it.ended((await it.create()).job_id)
     assert_whole(job, steps, undisturbed)
+
+
+async def test_without_redis_a_job_takes_the_time_it_takes_and_hears_that_it_is_cancelled(
+    it, undisturbed, redis_server
+):
+    async def begun() -> orchestrator_pb2.Job:
+        it.script.hang = asyncio.Event()
+        it.script.run_began.clear()
+        it.script.run_cancelled.clear()
+        job: orchestrator_pb2.Job = await it.create()
+        await it.script.run_began.wait()
+        return job
+
+    async with asyncio.timeout(WITHIN_S):
+        redis_server.kill()
+        job = await begun()
+        # Three times everybody is woken, as somebody may have told something.
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3 * LOOK_EVERY_S + 0.1):
+                await it.script.run_cancelled.wait()
+        it.script.hang.set()
+        job, steps = await it.ended(job.job_id)
+        assert_whole(job, steps, undisturbed)
+        assert job.attempt == 1
+
+        job = await begun()
+        await it.stubs[0].CancelJob(orchestrator_pb2.CancelJobRequest(job_id=job.job_id))
+        await it.script.run_cancelled.wait()
+        it.script.hang = None
+        redis_server.start()
 
 
 async def test_a_database_that_is_restarted_in_mid_job_costs_no_step(it, undisturbed, postgres):
