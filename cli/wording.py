@@ -32,7 +32,7 @@ _TAKEN_BY = {
     RemedyKind.REMEDY_KIND_REQUEST_REVIEW: "loupe jobs fork {job_id} --code FILE",
     RemedyKind.REMEDY_KIND_REUPLOAD: "loupe analyze IMAGE",
     RemedyKind.REMEDY_KIND_OPERATOR_ACTION: "loupe status",
-    RemedyKind.REMEDY_KIND_SHORTEN: "loupe jobs retry {job_id} --shorten",
+    RemedyKind.REMEDY_KIND_SHORTEN: "loupe jobs retry {job_id} --after {step} --shorten",
 }
 _STANDING = {
     JobState.JOB_STATE_PENDING: "waits for its turn",

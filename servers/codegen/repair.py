@@ -29,7 +29,7 @@ def repair(request: pb.RepairCodeRequest, library: Library) -> str:
     """Return the next program to try."""
     if request.WhichOneof("failure") == "verdict":
         spared = without_findings(request.source, request.verdict)
-        if spared != request.source:
+        if spared != request.source and spared.strip():
             return spared
     for candidate in _candidates(request, library):
         if candidate != request.source and (_is_ours(candidate, request.source) or not _is_by_rule(request.source)):

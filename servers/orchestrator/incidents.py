@@ -86,7 +86,8 @@ def from_error(error: LoupeError, view: JobView) -> Incident:
 def budget_spent(summary: str, diagnosis: str, view: JobView) -> Incident:
     """Return the incident of a job that ran out of time or steps."""
     reason = ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED
-    return _incident(IncidentKind.INCIDENT_KIND_BUDGET_SPENT, reason, summary, diagnosis, (RETRY, INSPECT), view)
+    inspect = INSPECT if view.code is not None else INSPECT_FIGURES
+    return _incident(IncidentKind.INCIDENT_KIND_BUDGET_SPENT, reason, summary, diagnosis, (RETRY, inspect), view)
 
 
 def code_given_up(view: JobView) -> Incident:

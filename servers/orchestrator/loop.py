@@ -179,10 +179,10 @@ class Loop:
         await self._record.store(view, Step(action=Action(ask_approval=ask), job_state=awaiting))
 
     async def give_up(self, view: JobView) -> None:
-        """End the job for what is on record: code that was rejected, or whose output is of no use."""
+        """End the job for what is on record: code that was rejected, a person's that is no good, output of no use."""
         if view.last.approval.decision == Decision.DECISION_REJECTED:
             raise GaveUp(incidents.rejected(view.last.approval, view))
-        raise GaveUp(incidents.bad_output(view.last.run.problem, view))
+        raise GaveUp(incidents.code_given_up(view))
 
     async def finish(self, view: JobView) -> None:
         """Draw the evidence, assemble the bundle and store the answer as the last step."""

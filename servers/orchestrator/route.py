@@ -60,10 +60,19 @@ def next_node(view: JobView) -> Node:
             return "run_code"
         case "approval":
             return "give_up"
+        # A person's program is nobody's to repair or to replace: what is wrong with it is told.
+        case "verdict" if _is_by_person(view):
+            return "give_up"
+        case "run" if _is_by_person(view) and not last.run.HasField("answer"):
+            return "give_up"
         # What a model wrote it may write better once it is told why; rules write the same again.
         case "run" if last.run.problem and not _is_by_model(view):
             return "give_up"
     return "decide"
+
+
+def _is_by_person(view: JobView) -> bool:
+    return view.code is not None and not view.code.HasField("engine")
 
 
 def _is_by_model(view: JobView) -> bool:

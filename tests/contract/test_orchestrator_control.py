@@ -31,6 +31,7 @@ from tests.contract.scripted_peers import ANALYSIS, Script, action, plan
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+CODE_FAILED, CODE_DENIED = IncidentKind.INCIDENT_KIND_CODE_FAILED, IncidentKind.INCIDENT_KIND_CODE_DENIED
 ALWAYS = approval_pb2.ApprovalPolicy(mode=approval_pb2.APPROVAL_MODE_ALWAYS)
 RISKY = approval_pb2.ApprovalPolicy(mode=approval_pb2.APPROVAL_MODE_RISKY)
 WRITTEN = hashlib.sha256(b"print(1)\n").hexdigest()
@@ -347,6 +348,28 @@ async def test_a_fork_with_other_code_reviews_and_runs_that(given):
     assert [run.source for run in it.script.runs] == ["print(1)\n", "print(9)\n"]
     differ = await it.jobs.CompareJobs(control_pb2.CompareJobsRequest(job_id=job.job_id, other_job_id=made.job_id))
     assert (differ.is_identical, differ.step.sequence) == (False, 7)
+
+
+@pytest.mark.parametrize(
+    ("scripted", "kind", "told"),
+    [
+        ({"failing_sources": frozenset({"print(9)\n"})}, CODE_FAILED, "it printed nothing"),
+        (
+            {"approves": lambda source: source != "print(9)\n"},
+            IncidentKind.INCIDENT_KIND_CODE_DENIED,
+            "line 1: not that",
+        ),
+    ],
+)
+async def test_code_of_a_person_that_is_no_good_is_told_and_never_replaced(given, scripted, kind, told):
+    it = given(**scripted)
+    job = await _finished(it)
+    change = control_pb2.CodeChange(source="print(9)\n")
+    made = (await it.jobs.ForkJob(control_pb2.ForkJobRequest(job_id=job.job_id, code=change))).job
+    steps = await until(it, made.job_id, 0, *ENDED)
+    assert steps[-1].incident.kind == kind
+    assert steps[-1].incident.diagnosis.startswith(told)
+    assert it.script.repairs == []
 
 
 async def test_a_fork_with_a_corrected_value_computes_with_it(given):

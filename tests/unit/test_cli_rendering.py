@@ -169,7 +169,7 @@ def test_an_incident_says_what_failed_why_and_what_to_do() -> None:
     assert printed(incident) == [
         *told,
         "    next: Run the job again: `loupe jobs retry job_1 --after 7`",
-        "    or: Go on without the planner: `loupe jobs retry job_1 --shorten`",
+        "    or: Go on without the planner: `loupe jobs retry job_1 --after 7 --shorten`",
         "    or: Ask a person",
     ]
     assert printed(incident, state=JobState.JOB_STATE_RUNNING) == [

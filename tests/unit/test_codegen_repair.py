@@ -48,6 +48,14 @@ def test_a_denied_expression_makes_the_program_written_anew(analysis):
     assert repair(denied, LIBRARY) == assemble([FIGURE], analysis, LIBRARY)
 
 
+def test_where_nothing_is_left_of_a_denied_program_it_is_written_anew(analysis):
+    verdict = Verdict(findings=[Finding(rule="import-not-allowed", is_blocking=True, line=1)])
+    denied = pb.RepairCodeRequest(
+        figures=[FIGURE], analysis=analysis, source="import os\n", verdict=verdict, repair_number=1
+    )
+    assert repair(denied, LIBRARY) == assemble([FIGURE], analysis, LIBRARY)
+
+
 def test_a_program_that_is_no_python_is_written_anew(analysis):
     assert repair(request(analysis, "def (:\n", error="SyntaxError"), LIBRARY) == assemble([FIGURE], analysis, LIBRARY)
 
