@@ -2,9 +2,9 @@
 #
 #   docker build --target vision -t loupe-vision .
 #
-# All run as uid 10001 on a read-only root; what they write goes to /data (records), /sockets and /tmp, which compose.yaml
-# and k8s/ mount. Base and uv are pinned by version, Python packages by hash in uv.lock; Debian's packages are the newest
-# of its stable release, so that building again brings security fixes.
+# All run as uid 10001 on a read-only root; what they write goes to /data (records), /sockets, /sandbox-socket and /tmp,
+# which compose.yaml and k8s/ mount. Base and uv are pinned by version, Python packages by hash in uv.lock; Debian's
+# packages are the newest of its stable release, so that building again brings security fixes.
 
 FROM debian:12.12-slim AS python
 RUN apt-get update \
@@ -14,7 +14,7 @@ RUN apt-get update \
  && groupadd --gid 10001 loupe \
  && useradd --uid 10001 --gid loupe --home-dir /data --no-create-home --shell /usr/sbin/nologin loupe \
  # A new volume takes owner and mode of the folder it covers.
- && install -d -o loupe -g loupe -m 0700 /data /sockets
+ && install -d -o loupe -g loupe -m 0700 /data /sockets /sandbox-socket
 ENV PATH=/opt/loupe/bin:/usr/local/bin:/usr/bin:/bin \
     LOUPE_HOME=/data \
     PYTHONUNBUFFERED=1

@@ -149,11 +149,29 @@ def test_every_setting_is_one_that_the_service_reads(name):
 
 
 def test_the_files_of_env_files_and_variables_in_the_file_are_settings_or_of_compose_itself():
-    known = set().union(*(settings_of(name) for name in OURS)) | {"LOUPE_VERSION", "LOUPE_SANDBOX_APPARMOR"}
+    known = set().union(*(settings_of(name) for name in OURS)) | {
+        *("LOUPE_VERSION", "LOUPE_SANDBOX_APPARMOR"),
+        *("LOUPE_VISION_CPUS", "LOUPE_SANDBOX_CPUS"),
+    }
     named = set(re.findall(r"\$\{(LOUPE_\w+)", (ROOT / "compose.yaml").read_text()))
     assert {name for name in named - known if not name.startswith("LOUPE_VLLM_")} == set()
     given = {line.partition("=")[0] for line in (ROOT / "deploy/gpu.env").read_text().splitlines() if line[:1] != "#"}
     assert given - known == set()
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_the_image_has_each_volume_s_folder_as_its_user_s_own_since_a_new_volume_takes_its_owner(name):
+    made = re.search(r"install -d -o loupe -g loupe -m 0700 (.+)", DOCKERFILE)
+    assert made
+    volumes = [volume.split(":") for volume in SERVICE[name]["volumes"]]
+    written = {inside for outside, inside, *mode in volumes if "/" not in outside and mode != ["ro"]}
+    assert written <= set(made[1].split())
+
+
+@pytest.mark.parametrize("name", sorted(CORE))
+def test_a_machine_of_two_cores_is_enough_as_docker_refuses_a_limit_of_more_than_there_are(name):
+    limit = SERVICE[name]["deploy"]["resources"]["limits"]["cpus"]
+    assert float(re.sub(r"\$\{LOUPE_\w+_CPUS:-(\d+)\}", r"\1", limit)) <= 2
 
 
 @pytest.mark.parametrize("name", [*SERVERS, "gateway"])
