@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from sandbox.runners.base import Ending, Program, SandboxBroken
 from sandbox.runners.ending import ending_of
 from sandbox.runners.runsc_cell import RunscCell
 from sandbox.runtime import Runtime
+from servers.kit import scratch
 from servers.kit.errors import NotReady
 
 INSTALL = "install it (Debian: apt-get install runsc)"
@@ -96,7 +96,7 @@ class Runsc:
         """Return a sandbox that waits for its program, in a group with the default limits."""
         group = self._hierarchy.create(_with_own(self._defaults)) if self._hierarchy else None
         # At once, not in a thread: a cancellation would lose it.
-        folder = Path(tempfile.mkdtemp(prefix="loupe-runsc-"))
+        folder = scratch.new_folder("runsc")
         cell = RunscCell(folder, group)
         command = [*self._flags, "--root", str(folder / "state"), "run", "--bundle", str(folder), folder.name]
         try:
@@ -188,6 +188,7 @@ async def find(policy: Policy, runtime: Runtime, hierarchy: Hierarchy | None, wa
     version = re.search(rb"20\d{6}", answer.stdout)
     if version is None:
         raise NotReady(f"{program} --version names no release: {INSTALL}")
+    scratch.sweep("runsc")
     return Runsc(
         program=Path(program),
         version=version[0].decode(),

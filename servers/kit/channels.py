@@ -45,7 +45,7 @@ _SERVICE_CONFIG = json.dumps(
             {
                 "name": [{"service": service, "method": method} for service, method in SAFE_METHODS],
                 "retryPolicy": {
-                    "maxAttempts": 3,
+                    "maxAttempts": 4,
                     "initialBackoff": "0.05s",
                     "maxBackoff": "0.5s",
                     "backoffMultiplier": 2,
@@ -63,9 +63,10 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A server that restarts is found again within moments of its listening, not in grpc's twenty seconds.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 300),
+    # A server that restarts is found again within moments of its listening, not in grpc's twenty seconds: sooner than
+    # the repetitions above are over.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 100),
 )
 
 

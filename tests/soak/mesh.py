@@ -65,7 +65,8 @@ class Soaked:
     """Incidents that jobs went on from."""
     away_s: dict[str, list[float]] = field(default_factory=dict)
     """By process, how long it did not serve when it was killed."""
-    told_after_s: list[float] = field(default_factory=list)
+    told_after_s: dict[str, list[float]] = field(default_factory=dict)
+    """By server, from its death while it was being asked to the incident on record."""
     done: list[str] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
     before: Remains | None = None
@@ -126,13 +127,13 @@ def report(soaked: Soaked, seed: int) -> bool:
         for name, times in sorted(soaked.away_s.items())
     ]
     told = [f"    {count} times: {text}\n" for text, count in soaked.told.most_common()]
-    slowest = f", told at most {max(soaked.told_after_s):.2f} s after the death" if soaked.told_after_s else ""
+    after = ", ".join(f"{name} {max(times):.2f}" for name, times in sorted(soaked.told_after_s.items()))
     sys.stdout.write(
         f"mesh: {soaked.ended.total()} jobs accepted, {ended}, seed {seed}\n"
         + "".join(f"  {what}\n" for what in soaked.done)
         + "  away after a kill, until it served again (median):\n"
         + "".join(away)
-        + f"  incidents that jobs went on from{slowest}:\n"
+        + f"  told after the death of who was being asked, at most: {after} s\n  incidents that jobs went on from:\n"
         + "".join(told)
         + f"  before: {soaked.before}\n  after:  {soaked.after}\n"
         + "".join(f"  otherwise than it must: {text}\n" for text in soaked.objections[:20])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -16,8 +17,16 @@ from tests.soak.mesh_callers import Callers
 from tests.soak.mesh_world import Mesh
 
 _CALLERS = 3
-_STILL_S = 0.4
-"""A job of which nothing is heard for so long waits for the server that stands still."""
+_STILL_S = 0.5
+"""Time in which a job whose newest step is seen makes the call that follows."""
+_ASKED_BY = {
+    "reasoning": "",
+    "vision": "read_figures",
+    "codegen": "write_code",
+    "critic": "review_code",
+    "sandbox": "run_code",
+}
+"""With which step on record a server is asked first."""
 TOLD_WITHIN_S = 2.0
 
 
@@ -32,8 +41,8 @@ class Harm:
     """What an undisturbed job does."""
     done: list[str] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
-    told_after_s: list[float] = field(default_factory=list)
-    """From the death of a server that was being asked to the incident in the stream."""
+    told_after_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """By server, from its death while it was being asked to the incident on record."""
 
     async def kill_at_boundaries(self, targets: Sequence[str], boundaries: Sequence[int]) -> None:
         """Run a job for each boundary and target, and kill that one when the job's watcher has seen so many steps."""
@@ -73,14 +82,10 @@ class Harm:
         ended = []
         for name in names:
             callers = Callers(self.callers.connection, self.callers.picture)
-            heard = asyncio.Event()
-
-            async def hear(_: int, heard: asyncio.Event = heard) -> None:
-                heard.set()
-
+            waiting = _Waiting(self.whole.index(_ASKED_BY[name]) + 1 if _ASKED_BY[name] else 0)
             with self.mesh.frozen(name):
-                watching = asyncio.create_task(callers.see_through(hear, consents=consents))
-                await _until_still(heard)
+                watching = asyncio.create_task(callers.see_through(waiting.hear, consents=consents))
+                await waiting.until_still()
                 killed_time = time.time()
                 killing = asyncio.create_task(self.mesh.kill_and_wait(name, self.random))
                 job_id = await watching
@@ -118,9 +123,10 @@ class Harm:
         told = [step.create_time.ToNanoseconds() / 1e9 for step in steps if step.HasField("incident")]
         if not told:
             return
-        self.told_after_s.append(told[0] - killed_time)
-        if self.told_after_s[-1] > TOLD_WITHIN_S:
-            self.objections.append(f"{name} died, and it was told {self.told_after_s[-1]:.1f} s later")
+        after_s = told[0] - killed_time
+        self.told_after_s[name].append(after_s)
+        if after_s > TOLD_WITHIN_S:
+            self.objections.append(f"{name} died, and it was told {after_s:.1f} s later")
 
     def _note(self, text: str, began: float) -> None:
         self.done.append(f"{text}, {time.monotonic() - began:.0f} s")
@@ -128,12 +134,20 @@ class Harm:
         sys.stderr.flush()
 
 
-async def _until_still(heard: asyncio.Event) -> None:
-    """Return when nothing was heard for a while."""
-    while True:
-        heard.clear()
-        try:
-            async with asyncio.timeout(_STILL_S):
-                await heard.wait()
-        except TimeoutError:
-            return
+class _Waiting:
+    """Hears of a job until it waits for the server that stands still."""
+
+    def __init__(self, after_count: int) -> None:
+        """Take how many steps there are then."""
+        self._after_count = after_count
+        self._is_there = asyncio.Event()
+
+    async def hear(self, count: int) -> None:
+        """Take how many steps there are."""
+        if count == self._after_count:
+            self._is_there.set()
+
+    async def until_still(self) -> None:
+        """Return a moment after the call was made."""
+        await self._is_there.wait()
+        await asyncio.sleep(_STILL_S)

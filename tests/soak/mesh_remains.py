@@ -6,6 +6,7 @@ import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.soak import remains
 from tests.soak.mesh_world import Mesh
@@ -22,6 +23,7 @@ class Remains:
     processes: int
     namespaces: int
     mounts: int
+    """In folders of the mesh, on the machine."""
     groups: int
     half_files: int
     temporary_files: int
@@ -61,7 +63,7 @@ def _now(mesh: Mesh) -> Remains:
     return Remains(
         processes=whole.processes,
         namespaces=whole.namespaces,
-        mounts=whole.mounts,
+        mounts=Path("/proc/self/mountinfo").read_text().count(str(mesh.home)),
         groups=remains.groups_of(mesh.sandbox_pids),
         half_files=len(list((mesh.home / "files" / "incoming").iterdir())),
         temporary_files=whole.files,

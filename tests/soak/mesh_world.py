@@ -26,7 +26,8 @@ from servers.kit.keys import KeyFolder
 
 READER = "a process of vision's"
 INSIDE = "a process of the sandbox's"
-_CHILDREN_OF = {READER: "vision", INSIDE: "sandbox"}
+CHECKER = "a process of the critic's"
+_CHILDREN_OF = {READER: "vision", INSIDE: "sandbox", CHECKER: "critic"}
 _STARTS_WITHIN_S = 120.0
 _LOOK_EVERY_S = 0.02
 
@@ -59,7 +60,7 @@ class Mesh:
 
     @property
     def targets(self) -> list[str]:
-        """What can be killed: those, and processes that two of them start."""
+        """What can be killed: those, and processes that some of them start."""
         return [*self.names, *_CHILDREN_OF]
 
     def member(self, name: str) -> Member:

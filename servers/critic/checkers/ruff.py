@@ -7,8 +7,8 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from loupe.critic.v1.critic_pb2 import Finding, Severity, Tool
 from servers.critic.policy import RuffRules
 from servers.critic.program import Program, shortened
+from servers.kit import scratch
 from servers.kit.errors import NotReady
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ class RuffServer:
         self._binary = binary or Path(sys.executable).with_name("ruff")
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="loupe-ruff-")
+        scratch.sweep("ruff")
+        self._folder = scratch.new_folder("ruff")
         self._last_id = 0
 
     @property
@@ -75,7 +77,7 @@ class RuffServer:
     async def close(self) -> None:
         """End the process."""
         await self._kill()
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def check(self, program: Program) -> list[Finding]:
         """Return ruff's findings.
@@ -117,7 +119,7 @@ class RuffServer:
     async def _diagnose(self, text: str) -> list[dict[str, Any]]:
         if self._process is None:
             raise RuffDied("it was not running")
-        uri = (Path(self._folder.name) / "program.py").as_uri()
+        uri = (self._folder / "program.py").as_uri()
         document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -140,7 +142,7 @@ class RuffServer:
     async def _restart(self) -> None:
         await self._kill()
         # HOME and the temporary folder decide where ruff looks for settings of a user: it finds an empty folder.
-        environment = {"HOME": self._folder.name, "XDG_CONFIG_HOME": self._folder.name, "TMPDIR": self._folder.name}
+        environment = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "TMPDIR"), str(self._folder))
         try:
             self._process = await asyncio.create_subprocess_exec(
                 self._binary,
@@ -148,7 +150,7 @@ class RuffServer:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                cwd=self._folder.name,
+                cwd=self._folder,
                 env=environment,
                 # A signal typed at a terminal is for the server, which then ends ruff itself.
                 start_new_session=os.name == "posix",
