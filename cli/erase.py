@@ -84,4 +84,4 @@ async def _erase_asks(connection: Connection, owner: str, lines: list[str]) -> l
     async for erased in router.EraseOwner(EraseAsksRequest(owner=owner), metadata=connection.metadata):
         lines.extend(wire_json.to_line(asks) for asks in erased.ledger.asks)
         ask_count += erased.total.ask_count
-    return [f"{counted(ask_count, 'ask')} of models nobody's now: amounts stay, name, job and request are erased"]
+    return [f"taken off {counted(ask_count, 'ask')} of models, whose amounts stay"]

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,7 +23,7 @@ from servers.files.catalog import Catalog
 from servers.files.stores.local import LocalStore, PendingFile
 from servers.files.sweep import Sweep
 from servers.kit.database import open_database, transaction
-from servers.kit.errors import NotFound, RequestIdReused, StorageUnavailable
+from servers.kit.errors import NotFound, RequestIdReused, StorageUnavailable, WrongState
 from servers.kit.metrics import Counts
 
 MIGRATIONS = Path(archive_module.__file__).parent / "migrations"
@@ -38,7 +40,9 @@ class World:
         self.store.start()
         self.catalog = Catalog(engine)
         self.archive = Archive(self.store, self.catalog, max_bytes=2**20, max_pixels=100)
-        self.sweep = Sweep(self.store, self.catalog, Counts("files"), every_s=HOUR_S, grace_s=HOUR_S)
+        self.metrics = InMemoryMetricReader()
+        counts = Counts("files", MeterProvider([self.metrics]).get_meter("loupe.files"))
+        self.sweep = Sweep(self.store, self.catalog, counts, every_s=HOUR_S, grace_s=HOUR_S)
 
     async def take(
         self, content: bytes, *, owner: str = "ann", request_id: str = "", job_id: str | None = None
@@ -90,6 +94,26 @@ async def test_what_was_stored_for_a_job_is_listed_for_it(world):
     assert [*first, *second] == stored[::-1]
     assert last == ""
     assert len((await world.catalog.page("ann", 9, ""))[0]) == 4
+
+
+async def test_uploads_of_all_owners_are_listed_the_oldest_first_and_nothing_that_a_job_made(world):
+    stored = [await world.take(f"{number}".encode(), owner=owner) for number, owner in enumerate(("ann", "ben", "ann"))]
+    await world.take(b"made", job_id="job_" + "1" * 26)
+    young = await world.take(b"young")
+    before = young.create_time.ToDatetime()
+    first, token = await world.catalog.old_uploads(before, 2, "")
+    second, last = await world.catalog.old_uploads(before, 2, token)
+    assert [(upload.file_id, upload.owner) for upload in (*first, *second)] == [
+        (stored[0].ref.file_id, "ann"),
+        (stored[1].ref.file_id, "ben"),
+        (stored[2].ref.file_id, "ann"),
+    ]
+    assert last == ""
+    # What went in between is missed by nobody.
+    await world.archive.forget("ben", stored[1].ref.file_id, before)
+    assert (await world.catalog.old_uploads(before, 2, token))[0] == second
+    with pytest.raises(WrongState):
+        await world.archive.forget("ann", young.ref.file_id, before)
 
 
 async def test_the_same_request_many_times_at_once_is_one_file(world):
@@ -148,6 +172,16 @@ async def test_the_sweep_removes_what_nobody_uses_and_spares_uploads_under_way(w
     await world.catalog.release(claim)
     assert await world.sweep.once() == 1
     assert [await world.count(table) for table in ("files", "blobs", "claims")] == [1, 1, 0]
+    assert swept_by(world) == {"loupe.files.swept": 3}
+
+
+def swept_by(world: World) -> dict[str, float]:
+    """What a collector would be told, by name."""
+    data = world.metrics.get_metrics_data()
+    assert data is not None
+    (resource,) = data.resource_metrics
+    (scope,) = resource.scope_metrics
+    return {metric.name: point.value for metric in scope.metrics for point in metric.data.data_points}  # type: ignore[union-attr]  # a counter's points have one
 
 
 async def test_a_deletion_that_the_store_refuses_is_made_up_for_by_the_sweep(world, monkeypatch):

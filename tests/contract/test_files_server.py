@@ -12,6 +12,7 @@ import grpc
 import pytest
 import pytest_asyncio
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from PIL import ExifTags, Image
@@ -182,6 +183,12 @@ async def test_pages_are_newest_first_and_complete(files):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await files.ListFiles(files_pb2.ListFilesRequest(page_token="nonsense!"))
     assert reason_of(caught.value) == "INVALID_FIELD"
+
+
+async def test_no_key_of_a_person_lists_the_uploads_of_all(files):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await files.ListOldUploads(files_pb2.ListOldUploadsRequest(uploaded_before=Timestamp(seconds=2**31)))
+    assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_malformed_id_is_named_with_its_field(files):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
 from PIL import Image
 
 from loupe.files.v1.files_pb2 import GetFileRequest, ListFilesRequest
@@ -22,6 +25,7 @@ from servers.kit.mesh import Mesh
 from servers.orchestrator.naming import made_files
 from tests.contract.orchestrator_world import World, world
 from tests.contract.scripted_peers import Script
+from tests.contract.test_sandbox_load import Collector
 from tests.running import running
 
 
@@ -109,7 +113,8 @@ async def test_old_uploads_go_that_no_job_names_any_more_or_ever_did_where_that_
     keeps = {f"LOUPE_ORCHESTRATOR_{name}_DAYS": "0.000001" for name in ("KEEP", "KEEP_UPLOADS")}
     async with (
         asyncio.timeout(90),
-        world(home, Script(hang=asyncio.Event()), **keeps) as it,
+        collecting_metrics() as (metrics, endpoint),
+        world(home, Script(hang=asyncio.Event()), LOUPE_OTLP_ENDPOINT=endpoint, **keeps) as it,
         it.file_server.channel() as channel,
     ):
         files = FilesServiceStub(channel)
@@ -126,6 +131,25 @@ async def test_old_uploads_go_that_no_job_names_any_more_or_ever_did_where_that_
         with pytest.raises(grpc.aio.AioRpcError) as gone:
             await it.jobs.CreateJob(CreateJobRequest(spec=spec))
         assert gone.value.code() == grpc.StatusCode.NOT_FOUND
+        it.server.process.terminate()  # what is still held back is sent at the end
+        await it.server.process.wait()
+        # The first picture, the one that no job named, and of the job that went what it had made.
+        assert metrics == {
+            ("loupe.orchestrator.removed", "job"): 2,
+            ("loupe.orchestrator.removed", "upload"): 2,
+            ("loupe.orchestrator.removed", "file"): 16,
+        }
+
+
+@asynccontextmanager
+async def collecting_metrics() -> AsyncIterator[tuple[dict[tuple[str, str], float], str]]:
+    """What an OTLP collector has been told, by metric and attributes, and its address."""
+    collector, server = Collector(), grpc.aio.server()
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield collector.values, f"http://127.0.0.1:{port}"
+    await server.stop(None)
 
 
 def png(colour: str) -> bytes:

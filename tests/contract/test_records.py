@@ -18,7 +18,7 @@ from sqlalchemy import Connection, inspect, text
 from servers import kit
 from servers.kit import database as database_module
 from servers.kit import postgres as postgres_module
-from servers.kit.database import migrate, open_database, reading, transaction
+from servers.kit.database import forget_deleted, migrate, open_database, reading, transaction
 from servers.kit.errors import NotReady, StorageUnavailable
 from servers.kit.postgres import Schema
 from tests.postgres import PostgresServer, schema
@@ -65,6 +65,19 @@ async def test_every_revision_goes_up_down_and_up_again_to_what_the_code_expects
         )
     assert differences == []
     assert set(first) == {"alembic_version", *metadata.tables}
+
+
+async def test_nothing_of_what_is_deleted_stays_in_a_file(tmp_path):
+    async with open_database(tmp_path / "files.sqlite", migrations_of("files")) as engine:
+        rows = [{"sha256": f"secret-{number}-{'x' * 50}", "size_bytes": number} for number in range(300)]
+        async with transaction(engine) as connection:
+            await connection.execute(text("INSERT INTO blobs VALUES (:sha256, :size_bytes)"), rows)
+        for share in (3, 2, 1):
+            async with transaction(engine) as connection:
+                await connection.execute(text(f"DELETE FROM blobs WHERE size_bytes % {share} = 0"))
+        assert b"secret-" in (tmp_path / "files.sqlite-wal").read_bytes()
+        await forget_deleted(engine)
+        assert [path.name for path in tmp_path.iterdir() if b"secret-" in path.read_bytes()] == []
 
 
 async def test_replicas_that_start_at_once_migrate_once(postgres):

@@ -13,6 +13,7 @@ from loupe.router.v1 import router_pb2
 from loupe.router.v1.router_pb2 import (
     CompleteRequest,
     EndState,
+    EraseOwnerRequest,
     GetUsageRequest,
     ListBudgetsRequest,
     ListModelsRequest,
@@ -20,10 +21,14 @@ from loupe.router.v1.router_pb2 import (
     MessageRole,
     Part,
     StreamCompleteRequest,
+    Switches,
 )
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceStub
+from loupe.type.v1.access_pb2 import Role
 from servers.kit.errors import BudgetExhausted, InvalidField, NotFound, NotReady
+from servers.kit.keys import KeyFolder
 from servers.kit.status import from_rpc_error
+from servers.kit.tokens import ServiceClaims, sign_service_token
 from tests.fake_models import BEGUN, HELLO, fake_models, http, in_two, raw, refusal, silence, whole
 from tests.running import running
 
@@ -99,6 +104,54 @@ async def test_both_surfaces_answer_and_one_ledger_knows_it_all_after_a_kill(hom
         async with running("router", home) as server, server.channel() as channel:
             (total,) = (await RouterServiceStub(channel).GetUsage(GetUsageRequest())).rows
             assert (total.call_count, total.cost_usd, total.is_estimated) == (4, "0.000064000", False)
+
+
+async def test_an_erased_owner_is_nowhere_also_after_a_kill_and_the_bill_is_as_it_was(home):
+    async with fake_models() as fake:
+        write_providers(home, fake, '[[budgets]]\nname = "all"\nlimit_usd = "1"\n')
+        mine = CompleteRequest(model="m", messages=ask().messages, job_id="job_of_mine", switches=Switches(cache=True))
+
+        async def erased(stub) -> list[tuple[str, int]]:
+            messages = [message async for message in stub.EraseOwner(EraseOwnerRequest(owner="local"))]
+            proofs = [(proof.erasure_id, proof.ask_count) for message in messages for proof in message.ledger.asks]
+            assert messages[-1].total.ask_count == sum(count for _, count in proofs)
+            return proofs
+
+        async with running("router", home) as server, server.channel() as channel:
+            stub = RouterServiceStub(channel)
+            for _ in range(3):  # the second and third from the cache
+                await stub.Complete(mine)
+            proofs = await erased(stub)
+            assert [count for _, count in proofs] == [3]
+            assert await erased(stub) == proofs
+            assert "job_of_mine" not in everything_in(home)
+            (total,) = (await stub.GetUsage(GetUsageRequest())).rows
+            assert total.call_count == 0
+            assert not (await stub.Complete(mine)).completion.decision.is_cache_hit
+            assert len(fake.asked) == 2
+            server.process.kill()
+            await server.process.wait()
+        async with running("router", home) as server, server.channel() as channel:
+            stub = RouterServiceStub(channel)
+            (budget,) = (await stub.ListBudgets(ListBudgetsRequest())).budgets
+            assert budget.spent_usd == "0.000032000"
+            (total,) = (await stub.GetUsage(GetUsageRequest())).rows
+            assert (total.call_count, total.cost_usd) == (1, "0.000016000")
+            assert sorted(count for _, count in await erased(stub)) == [1, 3]
+            assert "job_of_mine" not in everything_in(home)
+            claims = ServiceClaims("orchestrator", "router", "local", Role.ROLE_ANALYST)
+            token = sign_service_token(KeyFolder(home / "keys").private("orchestrator"), claims)
+            async with server.channel(key=token) as others:
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await erased(RouterServiceStub(others))
+            assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+def everything_in(home):
+    """What is on a disk of the router's, read as text."""
+    return "".join(path.read_bytes().decode("latin-1") for path in home.rglob("router*") if path.is_file()) + "".join(
+        path.read_bytes().decode("latin-1") for path in (home / "router-journal").iterdir()
+    )
 
 
 async def test_failures_come_in_each_surfaces_own_words(home):
