@@ -8,10 +8,14 @@ import shutil
 import socket
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
+from servers.kit.keys import KeyFolder
 from tests.mesh.test_cli_mesh import COFFEE, Shell
 
 APPROVAL_ASKED = "  ? may this code run? the job asks for a person's approval of all code\n"
@@ -73,6 +77,38 @@ def test_a_no_to_the_question_decides_nothing_and_a_rejection_ends_the_job(shell
     assert "a person rejected the code" in watched.stdout
     late = shell.loupe("jobs", "approve", job_id)
     assert (late.returncode, late.stderr) == (1, f"loupe: {job_id} asks for no approval: it has failed\n")
+
+
+def test_of_many_words_at_once_by_command_and_rest_one_counts_and_nothing_runs_twice(shell: Shell) -> None:
+    job_id = _waiting(shell)
+    (shell.folder / "other.py").write_text("print(1)\n")
+    key = KeyFolder(shell.home / "keys").api_key()
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{shell.port}/v1/jobs/", headers={"authorization": f"Bearer {key}"}, timeout=60
+    ) as rest:
+        digest = rest.get(job_id).json()["job"]["awaiting"]["ask_approval"]["code_sha256"]
+        approval = {"code_sha256": digest, "approve": {}}
+        with ExitStack() as stack, ThreadPoolExecutor(4) as people:
+            words = [("approve", job_id, "--code", digest)] * 2 + [("edit", job_id, "other.py")]
+            commands = [stack.enter_context(shell.started("jobs", *word)) for word in words]
+            answers = list(people.map(lambda _: rest.post(f"{job_id}:decide", json=approval), range(4)))
+            codes = [command.wait(timeout=60) for command in commands]
+        is_edited = codes[2] == 0
+        assert codes == ([1, 1, 0] if is_edited else [0, 0, 1])
+        assert {answer.status_code for answer in answers} == {400 if is_edited else 200}
+        if is_edited:
+            rest.post(f"{job_id}:cancel", json={})
+        lines = rest.get(f"{job_id}:watch").text.splitlines()
+        steps = [event["step"] for line in lines if line and "step" in (event := json.loads(line))]
+        again = rest.post(f"{job_id}:decide", json=approval)
+        late = rest.post(f"{job_id}:decide", json={"code_sha256": digest, "reject": {}})
+    decisions = [step["observation"]["approval"] for step in steps if "approval" in step.get("observation", {})]
+    assert [one["decision"] for one in decisions if one["code_sha256"] == digest] == [
+        "DECISION_EDITED" if is_edited else "DECISION_APPROVED"
+    ]
+    assert sum("run_code" in step.get("action", {}) for step in steps) == (0 if is_edited else 1)
+    assert again.status_code == (400 if is_edited else 200)
+    assert (late.status_code, late.json()["details"][0]["reason"]) == (400, "WRONG_STATE")
 
 
 def test_edited_code_is_asked_about_again_and_is_what_runs(shell: Shell, answered: str) -> None:
