@@ -23,6 +23,8 @@ from loupe.orchestrator.v1.approval_pb2 import ApprovalMode
 from loupe.orchestrator.v1.incident_pb2 import RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import CancelJobRequest, FinalAnswer, JobSpec, JobState
 from loupe.type.v1.answer_pb2 import AnswerStatus
+from loupe.type.v1.cost_pb2 import Cost
+from servers.kit import spending
 
 _CANCEL_TIMEOUT_S = 5.0
 
@@ -86,6 +88,7 @@ async def _run_all(
 async def _run_one(connection: Connection, path: Path, asked: JobSpec, folder: Path, printer: JobPrinter) -> ExitCode:
     started = time.monotonic()
     job_id = ""
+    cost = Cost()
     try:
         spec = JobSpec(inputs=[await connection.upload(path)])
         spec.MergeFrom(asked)
@@ -93,8 +96,11 @@ async def _run_one(connection: Connection, path: Path, asked: JobSpec, folder: P
             job_id = response.job.job_id or job_id
             printer.show(response, job_id)
             step = response.step
+            cost = spending.total([cost, step.cost])
             if step.job_state == JobState.JOB_STATE_SUCCEEDED:
-                return await _take(connection, step.answer, folder, printer, job_id, started)
+                spent = f", {spending.in_words(cost)}" if cost.ask_count else ""
+                about = f"{time.monotonic() - started:.1f} s{spent}, {job_id}"
+                return await _take(connection, step.answer, folder, printer, about)
             if step.job_state == JobState.JOB_STATE_CANCELLED:
                 printer.end(job_id)
                 return ExitCode.CANCELLED
@@ -106,16 +112,13 @@ async def _run_one(connection: Connection, path: Path, asked: JobSpec, folder: P
     return ExitCode.FAILED
 
 
-async def _take(
-    connection: Connection, final: FinalAnswer, folder: Path, printer: JobPrinter, job_id: str, started: float
-) -> ExitCode:
-    """Write the bundle, where there is one, and say where it is."""
-    took = f"{time.monotonic() - started:.1f} s"
+async def _take(connection: Connection, final: FinalAnswer, folder: Path, printer: JobPrinter, about: str) -> ExitCode:
+    """Write the bundle, where there is one, and say where it is, and what there is to tell about the job."""
     if final.bundle.files:
         await bundle_folder.save(connection, final.bundle, folder)
-        printer.end(f"{images.shown(folder)}/ has {counted(len(final.bundle.files), 'file')} ({took}, {job_id})")
+        printer.end(f"{images.shown(folder)}/ has {counted(len(final.bundle.files), 'file')} ({about})")
     else:
-        printer.end(f"no bundle: nothing was computed ({took}, {job_id})")
+        printer.end(f"no bundle: nothing was computed ({about})")
     is_unanswerable = final.answer.status == AnswerStatus.ANSWER_STATUS_UNANSWERABLE
     return ExitCode.UNANSWERABLE if is_unanswerable else ExitCode.ANSWERED
 

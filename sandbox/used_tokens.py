@@ -6,6 +6,10 @@ as on a full disk or after a lost answer, the program does not run.
 
     <folder>/since                                                    when the folder was made, in seconds since 1970
     <folder>/<minute in which it expires>/<SHA-256 of issuer and jti>
+    <folder>/<minute in which it expires>/<SHA-256 of issuer, job and step>.<attempt>
+
+A token of an attempt that another has overtaken is refused, too: who holds it was frozen or cut off, and what its run
+leaves would count for nothing. So a step's program does not begin again once a later attempt's has begun.
 
 What is older than the memory may have run before, and is refused: a process without a folder forgets when it ends, and
 a folder may be a new one.
@@ -59,6 +63,8 @@ class InMemory:
         self._now = now
         self._since_s = int(now())
         self._used: dict[str, float] = {}
+        self._begun: dict[str, tuple[int, float]] = {}
+        """The latest attempt at each step, and how long that is remembered."""
 
     async def use_up(self, tokens: Sequence[CodeClaims]) -> None:
         """See `UsedTokens.use_up`; nothing is used up by a call that raises."""
@@ -66,12 +72,17 @@ class InMemory:
             if _name(token) in self._used:
                 raise _replayed(token)
             _refuse_older(token, self._since_s)
+            _refuse_overtaken(token, self._begun.get(_step(token), (0, 0.0))[0])
         for name in [name for name, until in self._used.items() if until < self._now()]:
             del self._used[name]
+        for name in [name for name, (_, until) in self._begun.items() if until < self._now()]:
+            del self._begun[name]
         if len(self._used) >= MOST_TOKENS:
             raise StorageUnavailable(f"{MOST_TOKENS} tokens were used within a minute, no more can be remembered")
         for token in tokens:
-            self._used[_name(token)] = token.expire_time_s + _REMEMBERED_BEYOND_S
+            until = token.expire_time_s + _REMEMBERED_BEYOND_S
+            self._used[_name(token)] = until
+            self._begun[_step(token)] = token.attempt, until
 
 
 class InFolder:
@@ -117,6 +128,7 @@ class InFolder:
                 raise StorageUnavailable(f"{self._folder} holds {MOST_TOKENS} used tokens, no more can be remembered")
             for token in tokens:
                 _refuse_older(token, self._since_s)
+                _refuse_overtaken(token, self._latest_attempt(token))
                 bucket = self._folder / str(token.expire_time_s // _BUCKET_S)
                 with contextlib.suppress(FileExistsError):
                     bucket.mkdir(mode=0o700)
@@ -125,9 +137,15 @@ class InFolder:
                     _create(bucket / _name(token))
                 except FileExistsError:
                     raise _replayed(token) from None
+                (bucket / f"{_step(token)}.{token.attempt}").touch(mode=0o600)
                 self._count += 1
         except OSError as error:
             raise StorageUnavailable(f"the used tokens can't be remembered: {error.strerror}") from error
+
+    def _latest_attempt(self, token: CodeClaims) -> int:
+        """Return the highest attempt that began a step, 0 for none. Two replicas asked at once may both find none."""
+        begun = (path.suffix[1:] for path in self._folder.glob(f"*/{_step(token)}.*"))
+        return max((int(attempt) for attempt in begun if attempt.isdecimal()), default=0)
 
     def _sweep(self) -> None:
         """Forget what nobody accepts any more, now and then."""
@@ -144,7 +162,7 @@ class InFolder:
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 with contextlib.suppress(FileNotFoundError):
-                    count += sum(1 for _ in os.scandir(entry.path))
+                    count += sum("." not in used.name for used in os.scandir(entry.path))
         self._count = count
 
 
@@ -164,6 +182,15 @@ def _make_lasting(folder: Path) -> None:
 
 def _name(token: CodeClaims) -> str:
     return hashlib.sha256(f"{token.issuer}/{token.jti}".encode()).hexdigest()
+
+
+def _step(token: CodeClaims) -> str:
+    return hashlib.sha256(f"{token.issuer}/{token.job_id}/{token.step}".encode()).hexdigest()
+
+
+def _refuse_overtaken(token: CodeClaims, latest: int) -> None:
+    if token.attempt < latest:
+        raise TokenReplayed(f"the token is of attempt {token.attempt}, and attempt {latest} at this step began already")
 
 
 def _refuse_older(token: CodeClaims, since_s: int) -> None:

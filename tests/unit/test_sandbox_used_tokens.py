@@ -18,8 +18,9 @@ from servers.kit.tokens import CodeClaims
 NOW = 1_800_000_000.0
 
 
-def token(jti: str, *, issuer: str = "critic", expires_in_s: int = 60) -> CodeClaims:
-    return CodeClaims("0" * 64, "p", "job", 1, 1, jti=jti, issuer=issuer, expire_time_s=int(NOW) + expires_in_s)
+def token(jti: str, *, issuer: str = "critic", expires_in_s: int = 60, step: int = 1, attempt: int = 1) -> CodeClaims:
+    until_s = int(NOW) + expires_in_s
+    return CodeClaims("0" * 64, "p", "job", step, attempt, jti=jti, issuer=issuer, expire_time_s=until_s)
 
 
 async def outcome(used: InFolder | InMemory, *tokens: CodeClaims) -> str:
@@ -46,6 +47,18 @@ async def test_of_many_replicas_at_once_one_lets_it_through(tmp_path):
     assert sorted(outcomes) == ["TokenReplayed"] * 7 + ["used"]
 
 
+async def test_an_attempt_that_was_overtaken_does_not_run_any_more(tmp_path):
+    one, other = InFolder(tmp_path, lambda: NOW), InFolder(tmp_path, lambda: NOW)
+    memory = InMemory(lambda: NOW)
+    for first, then in ((one, other), (memory, memory)):
+        assert await outcome(first, token("a", attempt=2)) == "used"
+        with pytest.raises(TokenReplayed, match="of attempt 1, and attempt 2 at this step began already"):
+            await then.use_up([token("b", attempt=1)])
+        assert await outcome(then, token("c", step=2, attempt=1)) == "used"
+        assert await outcome(then, token("d", attempt=2)) == "used"
+        assert await outcome(then, token("e", attempt=3)) == "used"
+
+
 async def test_equal_names_of_two_issuers_are_two_tokens(tmp_path):
     used = InFolder(tmp_path, lambda: NOW)
     assert await outcome(used, token("a"), token("a", issuer="orchestrator")) == "used"
@@ -63,7 +76,8 @@ async def test_what_nobody_accepts_any_more_is_forgotten(tmp_path):
     assert await outcome(used, token("old")) == "used"
     now += 300
     assert await outcome(used, token("new", expires_in_s=360)) == "used"
-    assert len([path for path in tmp_path.glob("*/*") if path.is_file()]) == 1
+    # The token, and which attempt it is of.
+    assert len([path for path in tmp_path.glob("*/*") if path.is_file()]) == 2
 
 
 async def test_a_full_disk_runs_nothing(tmp_path, monkeypatch):
