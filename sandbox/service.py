@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 
 from loupe.sandbox.v1.sandbox_pb2 import (
     EnforcedLimit,
@@ -97,7 +97,8 @@ class Sandbox:
                     inputs_fd=spool.fileno(),
                 )
                 start = session.sandbox.start if session else self._runner.start
-                with _breaking_is_passing():
+                # What a session held is gone with it: another run there is another run.
+                with nullcontext() if session else _breaking_is_passing():
                     async with aclosing(execute(start(program), program, session)) as responses:
                         async for response in responses:
                             if response.HasField("result"):

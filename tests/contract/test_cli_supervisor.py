@@ -37,6 +37,10 @@ PROGRAMS = {
     "deaf": "signal.signal(signal.SIGTERM, signal.SIG_IGN); tell(f'{NAME} started')\nwhile True: signal.pause()",
     "crashes": "tell(f'{NAME} started'); sys.exit('no such luck')",
     "misset": "tell(f'{NAME} started'); sys.exit(2)",
+    "listens": (
+        "at = os.environ['TEST_SOCKET'] + '.listens'\nos.path.exists(at) and os.unlink(at)\n"
+        "socket.socket(socket.AF_UNIX).bind(at); tell(f'{NAME} started'); sys.exit('no such luck')"
+    ),
 }
 
 
@@ -150,6 +154,22 @@ async def test_a_process_that_keeps_crashing_is_given_up_and_the_others_run_on(s
         assert (found.process, found.restart_count) == (None, supervisor.MAX_RESTARTS + 1)
         assert last_words(settings.logs_dir / "crashes.log", found.log_offset) == "no such luck"
         assert (await member(settings, "waits", "running")).restart_count == 0
+
+
+async def test_a_process_that_listened_before_it_ended_is_never_given_up(settings, reports, home, monkeypatch) -> None:
+    monkeypatch.setattr(supervisor, "MAX_RESTARTS", 1)
+    sign = home / "test.sock.listens"
+    kept = Supervisor(settings, [PlannedProcess("listens", "test_listens", "", 0, sign)])
+    running_until_stopped = asyncio.create_task(kept.run())
+    for _ in range(4):
+        await reports.until("listens started")
+    kept.stop()
+    await running_until_stopped
+
+
+@pytest.mark.parametrize(("count", "pause_s"), [(1, 0.0), (2, 0.5), (3, 1.0), (6, 8.0), (60, 8.0)])
+def test_the_first_end_in_a_while_is_followed_by_a_start_at_once(count, pause_s) -> None:
+    assert supervisor._pause_s(count) == pause_s
 
 
 async def test_a_process_with_wrong_settings_is_not_tried_again(settings, reports) -> None:

@@ -184,6 +184,18 @@ async def test_a_zygote_that_is_killed_is_replaced_and_its_waiting_sandboxes_are
     await runner.close()
 
 
+async def test_a_program_whose_sandbox_is_killed_from_outside_has_not_failed(runner):
+    resolved = limits.resolve(Limits(), POLICY.limits)
+    source = b"import time; print('here', end='', flush=True); time.sleep(60)"
+    async with runner.start(Program(source=source, seed=0, limits=resolved)) as started:
+        output = started.output()
+        assert (await anext(output)).data == b"here"
+        os.kill(started._cell.init_pid, signal.SIGKILL)
+        assert [chunk async for chunk in output] == []
+        with pytest.raises(SandboxBroken, match="killed from outside"):
+            await started.ending()
+
+
 async def test_no_process_or_descriptor_is_left(built):
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     runner = await made(built, warm_count=2)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import jwt
+import psutil
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -295,6 +296,19 @@ async def test_a_full_sandbox_refuses_and_a_cancelled_run_leaves_nothing_behind(
     async with asyncio.timeout(30):
         while len(left_behind(client.server)) != idle:  # noqa: ASYNC110 - the pool of another process fills up
             await asyncio.sleep(0.05)
+
+
+async def test_a_run_whose_sandbox_is_killed_is_unavailable_and_another_runs(client):
+    call = await client.begin("print('here', flush=True)\nwhile True: pass")
+    for process in psutil.Process(client.server.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    with pytest.raises(grpc.aio.AioRpcError) as broken:
+        while await call.read() is not grpc.aio.EOF:
+            pass
+    assert broken.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert reason_of(broken.value) == "UPSTREAM_UNAVAILABLE"
+    assert (await client.run("print('my turn')")).stdout == b"my turn\n"
 
 
 async def test_capabilities_say_what_is_enforced_and_by_what(client):

@@ -94,6 +94,10 @@ async def test_a_table_is_read_with_evidence_and_an_overlay(files, vision):
 
     overlay = (await vision.RenderOverlay(RenderOverlayRequest(file=ref, figures=answer.figures))).overlay
     assert overlay.media_type == "image/png"
+    again = RenderOverlayRequest(file=ref, figures=answer.figures)
+    assert (await vision.RenderOverlay(again, metadata=(("x-request-id", "once"),))).overlay == (
+        await vision.RenderOverlay(again, metadata=(("x-request-id", "once"),))
+    ).overlay
     picture = Image.open(io.BytesIO(await download(files, overlay)))
     assert picture.size == (330, 152)
 

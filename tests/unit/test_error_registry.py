@@ -44,6 +44,16 @@ def test_the_field_and_the_delay_travel_too():
     assert from_rpc_error(_received(Overloaded("full", retry_after_s=2.5))).retry_after_s == 2.5
 
 
+def test_the_server_that_failed_is_named_by_whoever_knows_it():
+    gone = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+    asked = from_rpc_error(gone, "files")
+    assert (asked.server, asked.message) == ("files", "the files server does not answer")
+    # Vision answers so, and the orchestrator learns what vision knew.
+    assert from_rpc_error(_received(asked), "vision").server == "files"
+    assert from_rpc_error(_received(Overloaded("full")), "vision").server == "vision"
+    assert from_rpc_error(_received(Overloaded("full"))).server == ""
+
+
 def _received(error: LoupeError) -> grpc.aio.AioRpcError:
     """The error as grpc gives it to a client."""
     status = to_status(error, request_id="r")
