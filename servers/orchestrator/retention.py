@@ -108,12 +108,13 @@ class Retention:
                 break
             identity.act_for(_NOBODY)
             response = await self._peers.file_records.ListOldUploads(request)
+            # Before they go: one that can't be deleted keeps those behind it waiting for no more than a round.
+            self._seen_uploads = request.page_token = response.next_page_token
             # No job may name them from here on, so that none is made that would miss its input.
             going = set(await self._removal.let_go([upload.file_id for upload in response.uploads]))
             for upload in response.uploads:
                 if upload.file_id in going:
                     count += await self._delete_files(upload.owner, "", [upload.file_id], "upload", before)
-            self._seen_uploads = request.page_token = response.next_page_token
             if not request.page_token:
                 break
         return count

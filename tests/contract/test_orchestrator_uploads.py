@@ -6,20 +6,36 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import grpc
 import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from loupe.files.v1.files_pb2 import (
+    DeleteFileRequest,
+    DeleteFileResponse,
+    ListOldUploadsRequest,
+    ListOldUploadsResponse,
+    OldUpload,
+)
 from loupe.orchestrator.v1.orchestrator_pb2 import Ancestry, AncestryKind, Job, JobSpec
+from loupe.type.v1.access_pb2 import Role
 from loupe.type.v1.file_ref_pb2 import FileRef
+from servers.kit import identity
 from servers.kit.database import migrate, open_database, transaction
 from servers.kit.errors import NotFound
+from servers.kit.identity import Caller
+from servers.kit.metrics import Counts
 from servers.orchestrator import journal as journal_module
+from servers.orchestrator import retention as retention_module
 from servers.orchestrator import uploads
 from servers.orchestrator.journal import Journal, Waiting
+from servers.orchestrator.peers import Peers
 from servers.orchestrator.removal import Removal
+from servers.orchestrator.retention import Retention
 from servers.orchestrator.tables import LEAVING_UPLOADS, NAMED_UPLOADS
 from servers.orchestrator.tails import Tails
 
@@ -101,6 +117,58 @@ async def test_jobs_made_and_uploads_let_go_at_once_never_both_win(records):
     assert gone | has_job == set(names)
     async with transaction(records.engine) as connection:
         assert set((await connection.scalars(select(NAMED_UPLOADS.c.file_id))).all()) == has_job
+
+
+class OldFiles:
+    """A files server with old uploads, all of ann's, that refuses to delete some."""
+
+    def __init__(self, *file_ids: str) -> None:
+        self.left = list(file_ids)
+        self.refused: set[str] = set()
+
+    async def ListOldUploads(self, request: ListOldUploadsRequest) -> ListOldUploadsResponse:
+        after = [file_id for file_id in self.left if file_id > request.page_token]
+        page = after[: request.page_size]
+        more = page[-1] if len(after) > len(page) else ""
+        uploads = [OldUpload(file_id=file_id, owner="ann") for file_id in page]
+        return ListOldUploadsResponse(uploads=uploads, next_page_token=more)
+
+    async def DeleteFile(self, request: DeleteFileRequest) -> DeleteFileResponse:
+        assert identity.caller() == Caller("ann", Role.ROLE_ANALYST)
+        assert request.HasField("uploaded_before")
+        if request.file_id in self.refused:
+            raise grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata())
+        self.left.remove(request.file_id)
+        return DeleteFileResponse()
+
+
+async def test_a_round_is_bounded_goes_on_behind_the_last_and_begins_anew_after_the_end(records, monkeypatch):
+    monkeypatch.setattr(retention_module, "_PAGE", 2)
+    monkeypatch.setattr(retention_module, "_MOST_UPLOADS", 4)
+    names = [f"file_{number:026d}" for number in range(10)]
+    files = OldFiles(*names)
+    await records.make(names[0], names[1])
+    await records.make(names[5])
+    retention = Retention(
+        records.removal,
+        cast(Peers, SimpleNamespace(file_records=files)),
+        Counts("orchestrator"),
+        keep_days=0,
+        keep_uploads_days=30,
+        tidy_after_s=60,
+        every_s=3600,
+    )
+    assert await retention.uploads() == 2
+    assert files.left == [*names[:2], *names[4:]]
+    files.refused = {names[4]}
+    with pytest.raises(grpc.aio.AioRpcError):
+        await retention.uploads()
+    assert await retention.uploads() == 4  # behind what could not go
+    assert files.left == [*names[:2], *names[4:6]]
+    files.refused = set()
+    assert await retention.uploads() == 1
+    assert files.left == [*names[:2], names[5]]
+    assert await retention.uploads() == 0
 
 
 async def test_jobs_from_before_name_what_their_specs_and_logs_name(database):
