@@ -69,6 +69,8 @@ def in_words(cost: Cost) -> str:
     if not cost.ask_count:
         return "no model was asked"
     asks = f"{cost.ask_count} {'ask' if cost.ask_count == 1 else 'asks'} of models"
+    if cost.untold_ask_count == cost.ask_count and not cost.usd:
+        return f"{asks}, not counted: see the router's ledger"
     price = f"${_short(cost.usd)}" if cost.usd else "no price"
     used = [f"{cost.input_tokens:,} tokens in, {cost.output_tokens:,} out"]
     if cost.is_estimated:

@@ -10,9 +10,10 @@ Each is told as an incident first. The planner is asked again at each step: back
 from __future__ import annotations
 
 from loupe.orchestrator.v1.incident_pb2 import RemedyKind
-from loupe.reasoning.v1.analysis_pb2 import Analysis
+from loupe.reasoning.v1.analysis_pb2 import Analysis, Operand, Operation, OperationKind, Selection
 from loupe.reasoning.v1.reasoning_pb2 import Action, DecideNextActionResponse, Finish, ReadFigures, WriteCode
 from loupe.type.v1.engine_pb2 import Engine
+from loupe.type.v1.figure_pb2 import Fidelity
 from servers.orchestrator.job_view import JobView
 
 ENGINE = Engine(name="policy", revision="1")
@@ -31,17 +32,23 @@ def next_action(view: JobView) -> DecideNextActionResponse | None:
             return _chosen("Without a planner every picture is read.", Action(read_figures=ReadFigures(file=file)))
     if view.run is not None and view.run.HasField("answer"):
         return _chosen("What was read is written down.", Action(finish=Finish(answer=view.run.answer)))
-    if view.code is None and view.figures:
-        analysis = Analysis(refusal=_REFUSAL)
-        return _chosen(
-            "Without a planner only the data is written down.", Action(write_code=WriteCode(analysis=analysis))
-        )
+    fit = [figure.figure_id for figure in view.figures if figure.fidelity != Fidelity.FIDELITY_FAIL]
+    if view.code is None and fit:
+        write = WriteCode(analysis=_data_of(fit[0]))
+        return _chosen("Without a planner only the data is written down.", Action(write_code=write))
     return None
 
 
 def has_stood_in(view: JobView) -> bool:
     """Return whether the newest choice of the job was made without its planner."""
     return view.thinking_engine == ENGINE
+
+
+def _data_of(figure_id: str) -> Analysis:
+    """Return the analysis that keeps a figure's data; its operation names the figure, and is not carried out."""
+    operand = Operand(selection=Selection(figure_id=figure_id))
+    describe = Operation(kind=OperationKind.OPERATION_KIND_DESCRIBE, operands=[operand])
+    return Analysis(operations=[describe], refusal=_REFUSAL)
 
 
 def _chosen(thought: str, action: Action) -> DecideNextActionResponse:

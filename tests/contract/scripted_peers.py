@@ -27,6 +27,7 @@ from loupe.vision.v1 import vision_pb2, vision_service_pb2_grpc
 from servers.kit import wire_json
 from servers.kit.errors import LoupeError
 from servers.kit.files_client import FilesClient
+from servers.kit.interceptors.validation import check
 from servers.kit.status import to_status
 
 ENGINE = Engine(name="scripted", revision="1")
@@ -191,6 +192,7 @@ class Codegen(codegen_service_pb2_grpc.CodegenServiceServicer):
         return codegen_pb2.GetEngineResponse(engine=EngineStatus(engine=ENGINE, state=EngineState.ENGINE_STATE_READY))
 
     async def GenerateCode(self, request: Any, context: Any) -> codegen_pb2.GenerateCodeResponse:
+        check(request)  # as the real one does
         await self.script.asked("GenerateCode")
         if self.script.codegen_error is not None:
             await _fail(context, self.script.codegen_error)

@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from loupe.orchestrator.v1 import control_pb2
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
+from loupe.orchestrator.v1.incident_pb2 import RemedyKind
 from loupe.router.v1 import router_pb2
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceStub
 from loupe.type.v1.cost_pb2 import Cost
@@ -148,6 +149,19 @@ async def test_what_the_router_could_not_get_an_answer_for_is_said_to_be_in_its_
     assert (job.cost.ask_count, job.cost.untold_ask_count, job.cost.usd) == (1, 1, "")
     # More where the channel to the planner repeated the call by itself: what it was told before is in the ledger only.
     assert (await paid.ledger(job.job_id)).failed_attempt_count >= 1
+
+
+async def test_a_job_that_goes_on_without_its_planner_has_its_data_written_down_by_the_real_codegen(paid):
+    paid.models.says(refusal(401))
+    spec = paid.world.spec(consents=[RemedyKind.REMEDY_KIND_SHORTEN])
+    job_id = (await paid.world.jobs.CreateJob(pb.CreateJobRequest(spec=spec))).job.job_id
+    async for event in paid.world.jobs.WatchJob(pb.WatchJobRequest(job_id=job_id)):
+        if event.step.job_state == pb.JOB_STATE_AWAITING_APPROVAL:
+            break
+    job = await paid.shown(job_id)
+    assert job.awaiting.ask_approval.why.startswith("the planner failed")
+    assert job.cost.untold_ask_count == 1
+    await paid.world.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))
 
 
 async def test_a_job_of_a_release_that_noted_no_cost_has_none(paid):

@@ -73,6 +73,7 @@ def test_a_model_without_a_price_adds_no_money():
     [
         (Cost(), "no model was asked"),
         (Cost(ask_count=1, input_tokens=40, output_tokens=12), "1 ask of models: no price (40 tokens in, 12 out)"),
+        (Cost(ask_count=2, untold_ask_count=2), "2 asks of models, not counted: see the router's ledger"),
         (
             Cost(ask_count=2, input_tokens=1200, output_tokens=3, is_estimated=True, usd="1.500000000"),
             "2 asks of models: $1.50 (1,200 tokens in, 3 out, in part estimated)",
