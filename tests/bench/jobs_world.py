@@ -55,6 +55,7 @@ class Site:
     environment: Mapping[str, str]
     backing: Backing | None
     listen: str
+    _files_stack: AsyncExitStack
     server: Running | None = None
     stub: Any = None
     workers: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
@@ -92,6 +93,18 @@ class Site:
         self.server.process.kill()
         await self.server.process.wait()
         await self.stop_server()
+
+    async def kill_files(self) -> None:
+        """End the files server without a word."""
+        self.files.process.kill()
+        await self.files.process.wait()
+        await self._files_stack.aclose()
+
+    async def start_files(self) -> None:
+        """Start it again, at the same address."""
+        self._files_stack = AsyncExitStack()
+        again = running("files", self.home, self.environment, listen=self.files.address)
+        self.files = await self._files_stack.enter_async_context(again)
 
     async def drop_old_channels(self) -> None:
         """Close the channels to servers that were killed, which would connect again by and by. Nobody calls now."""
@@ -147,6 +160,7 @@ class Site:
                 process.kill()
                 await process.wait()
         await self.stop_server()
+        await self._files_stack.aclose()
         for channel in self._channels:
             await channel.close()
 
@@ -163,16 +177,18 @@ async def site(home: Path, peers_address: str, backing: Backing | None = None, *
         environment |= {"LOUPE_DATABASE_URL": backing.postgres.new_database(), "LOUPE_REDIS_URL": backing.redis.url}
         if backing.objects is not None:
             environment |= backing.objects.environment()
-    async with running("files", home, environment) as files, files.channel() as channel:
+    stack = AsyncExitStack()
+    files = await stack.enter_async_context(running("files", home, environment))
+    environment |= {"LOUPE_FILES_ADDRESS": files.address, **_variables(settings)}
+    made = Site(home, files, FileRef(), environment, backing, f"127.0.0.1:{_free_port()}", stack)
+    try:
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, "PNG")
-        picture = await FilesClient(channel).write(buffer.getvalue(), "picture.png", request_id="picture")
-        environment |= {"LOUPE_FILES_ADDRESS": files.address, **_variables(settings)}
-        made = Site(home, files, picture, environment, backing, f"127.0.0.1:{_free_port()}")
-        try:
-            yield made
-        finally:
-            await made.close()
+        async with files.channel() as channel:
+            made.picture = await FilesClient(channel).write(buffer.getvalue(), "picture.png", request_id="picture")
+        yield made
+    finally:
+        await made.close()
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ class Volume:
     """At random, under load."""
     freezes: int
     restarts: int
-    """Of PostgreSQL and Redis."""
+    """Of PostgreSQL and Redis, and of the files server and S3."""
     cancels: int
     at_calls: Collection[int] | None = None
     """Numbers of a job's calls at which it is killed; None for each."""
@@ -179,12 +179,14 @@ def _harms(
     async def kill_at_calls() -> None:
         await jobs_harm.kill_at_each_call(it, script, callers, volume.at_calls)
 
+    files = f"the files server{' and the S3 server' if it.backing else ''} killed {volume.restarts} times"
     at_calls = "each call" if volume.at_calls is None else f"call {', '.join(map(str, sorted(volume.at_calls)))}"
     harms = [(f"killed at {at_calls} of a job", kill_at_calls)] if volume.at_calls != () else []
     if it.backing is None:
         return [
             *harms,
             (f"killed and started again {volume.kills} times", under_load(jobs_harm.kill_server, volume.kills)),
+            (files, under_load(jobs_harm.restart_files, volume.restarts)),
         ]
     return [
         *harms,
@@ -194,6 +196,7 @@ def _harms(
             f"PostgreSQL and Redis killed {volume.restarts} times",
             under_load(jobs_harm.restart_backing, volume.restarts),
         ),
+        (files, under_load(jobs_harm.restart_files, volume.restarts)),
     ]
 
 

@@ -109,3 +109,18 @@ async def restart_backing(site: Site, random: Random, count: int) -> None:
         await asyncio.to_thread(site.backing.postgres.stop)
         await asyncio.sleep(random.uniform(0.0, 0.5))
         await asyncio.to_thread(site.backing.postgres.start)
+
+
+async def restart_files(site: Site, random: Random, count: int) -> None:
+    """Kill the files server, and where there is one the S3 server behind it, and start them again a moment later."""
+    objects = site.backing.objects if site.backing else None
+    for _ in range(count):
+        await asyncio.sleep(random.uniform(0.5, 1.5))
+        await site.kill_files()
+        await asyncio.sleep(random.uniform(0.0, 1.0))
+        await site.start_files()
+        if objects is not None:
+            await asyncio.sleep(random.uniform(0.2, 1.0))
+            await asyncio.to_thread(objects.stop)
+            await asyncio.sleep(random.uniform(0.2, 1.5))
+            await asyncio.to_thread(objects.start)

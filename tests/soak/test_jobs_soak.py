@@ -17,7 +17,7 @@ async def test_jobs_whose_workers_are_killed_at_random_end_as_undisturbed_and_le
 
 async def test_a_server_with_a_file_that_is_killed_between_steps_ends_its_jobs_as_undisturbed_and_leaves_nothing(home):
     # As a sample: its first reading, the run, and the last thing before its answer.
-    volume = Volume(kills=1, freezes=0, restarts=0, cancels=10, at_calls=(2, 7, 15), warm_up=10)
+    volume = Volume(kills=1, freezes=0, restarts=1, cancels=10, at_calls=(2, 7, 15), warm_up=10)
     soaked = await soak_jobs(home, None, volume, seed=1)
     assert soaked.objections == []
     assert soaked.after == soaked.before
