@@ -24,11 +24,19 @@ def compare(steps: Sequence[Step], others: Sequence[Step]) -> CompareJobsRespons
     for step, other in zip_longest(steps, others):
         if step is None or other is None:
             told = "one of the jobs ended before"
+        elif _kind(step) != _kind(other):
+            told = f"{_kind(step)} and {_kind(other)}"
         else:
             told = next(_differences("", _told(step), _told(other)), "")
         if told:
             return CompareJobsResponse(step=step, other_step=other, difference=told)
     return CompareJobsResponse(is_identical=True)
+
+
+def _kind(step: Step) -> str:
+    """Return what a step is: "thought", "action run_code"."""
+    inner = step.action.WhichOneof("kind") or step.observation.WhichOneof("kind")
+    return " ".join(filter(None, (step.WhichOneof("body"), inner)))
 
 
 def _told(step: Step) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 import json
 import zipfile
@@ -49,7 +50,9 @@ async def export(
     if "analysis.ipynb" in contents:
         contents["analysis.executed.ipynb"] = executed(contents, view).encode()
     packed = await asyncio.to_thread(_zip, contents)
-    return await files.write(packed, f"{job.job_id}.zip", request_id=f"{job.job_id}.export")
+    # With the content: what a later release makes of the same job may read otherwise.
+    mark = hashlib.sha256(packed).hexdigest()[:16]
+    return await files.write(packed, f"{job.job_id}.zip", request_id=f"{job.job_id}.export.{mark}")
 
 
 def executed(contents: Mapping[str, bytes], view: JobView) -> str:

@@ -348,6 +348,7 @@ async def test_a_fork_with_other_code_reviews_and_runs_that(given):
     assert [run.source for run in it.script.runs] == ["print(1)\n", "print(9)\n"]
     differ = await it.jobs.CompareJobs(control_pb2.CompareJobsRequest(job_id=job.job_id, other_job_id=made.job_id))
     assert (differ.is_identical, differ.step.sequence) == (False, 7)
+    assert differ.difference == "action review_code and action edit_code"
 
 
 @pytest.mark.parametrize(
@@ -495,6 +496,15 @@ async def test_an_export_holds_the_bundle_the_log_and_an_executed_notebook(given
     data = next(cell for cell in notebook.cells if cell["id"] == "data")
     assert data["outputs"][0]["data"]["text/plain"] == ",Sales\nJan,3\nFeb,4\n"
     assert (await it.jobs.ExportJob(control_pb2.ExportJobRequest(job_id=job.job_id))).file.sha256 == file.sha256
+
+
+async def test_a_job_exports_again_where_its_explanation_reads_otherwise_now(given):
+    it = given()
+    job = await _finished(it)
+    empty = b"PK\x05\x06" + bytes(18)
+    earlier = await it.files.write(empty, "job.zip", request_id=f"{job.job_id}.export")
+    later = (await it.jobs.ExportJob(control_pb2.ExportJobRequest(job_id=job.job_id))).file
+    assert later.sha256 != earlier.sha256
 
 
 async def test_a_failed_job_exports_its_code_and_its_incident(given):
