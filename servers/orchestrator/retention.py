@@ -27,7 +27,7 @@ _BATCH = 20
 _PAGE = 200
 _MOST_UPLOADS = 10_000
 """Looked at in one round; the next one goes on behind them, and begins anew after the last."""
-# Lists what is of all owners, and may see what is of any of them no more than they may.
+# For whom the list of all owners' uploads is asked: nobody, who has no files.
 _NOBODY = Caller("", Role.ROLE_VIEWER)
 # Its owner deleted it before, or another process that retires; or it is no upload of that age.
 _STAYS_OR_GONE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION)

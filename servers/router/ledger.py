@@ -33,7 +33,10 @@ MAX_WAITING = 100_000
 """Rows that may wait for a database that refuses; then no more calls are taken."""
 _BATCH = 500
 _INSERT = sqlite.insert(ASKS).values(dict.fromkeys(COLUMNS))
-_WHAT_ENDS_A_ROW = {name: getattr(_INSERT.excluded, name) for name in COLUMNS if name not in ("call_id", "number")}
+# Who it was for stays as it is on record: a row that comes late, or again from a journal that a power cut brought back,
+# makes nobody's ask no one's again.
+_SETTLED = frozenset(("call_id", "number", "owner", "job_id", "request_id"))
+_WHAT_ENDS_A_ROW = {name: getattr(_INSERT.excluded, name) for name in COLUMNS if name not in _SETTLED}
 # As text: to fit each row to a statement costs SQLAlchemy as much as SQLite takes to store it.
 _UPSERT = str(
     _INSERT.on_conflict_do_update(index_elements=["call_id", "number"], set_=_WHAT_ENDS_A_ROW).compile(

@@ -153,13 +153,17 @@ async def test_rows_that_wait_and_segments_that_were_left_are_erased_too(home):
         await it.complete()
         assert [row.owner for row in it.ledger.waiting] == [ANN]
         # As a flush leaves one that could not remove it, and a full disk a torn line.
+        written = (home / "journal" / "1.jsonl").read_bytes()
         left = home / "journal" / "0.jsonl"
-        left.write_bytes((home / "journal" / "1.jsonl").read_bytes() + f'{{"owner": "{ANN}", "numb'.encode())
+        left.write_bytes(written + f'{{"owner": "{ANN}", "numb'.encode())
         await it.erasure.erase(ANN)
         assert traces(home, ANN) == []
         assert [proof.ask_count for proof in await proofs(it)] == [1]
+    # As a power cut may bring one back that was removed in its last seconds.
+    (home / "journal" / "9.jsonl").write_bytes(written)
     async with routing(home) as it:
-        assert [row.owner for row in await rows(it)] == [""]
+        assert [(row.owner, row.job_id, row.request_id) for row in await rows(it)] == [("", "", "")]
+        assert traces(home, ANN) == []
 
 
 async def test_calls_on_their_way_are_answered_and_do_not_bring_the_owner_back(home):
