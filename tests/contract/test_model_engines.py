@@ -25,6 +25,7 @@ from loupe.reasoning.v1 import reasoning_pb2
 from loupe.reasoning.v1.reasoning_service_pb2_grpc import ReasoningServiceStub
 from loupe.router.v1 import router_pb2
 from loupe.router.v1.router_service_pb2_grpc import RouterServiceStub
+from loupe.type.v1.cost_pb2 import Cost
 from loupe.type.v1.engine_pb2 import EngineState
 from loupe.type.v1.figure_pb2 import FIDELITY_REVIEW, ORIGIN_MODEL
 from loupe.type.v1.file_ref_pb2 import FileRef
@@ -312,15 +313,18 @@ async def test_a_models_findings_are_added_capped_and_remembered(engines):
         {"findings": [{"rule": "Bad Rule!", "severity": "SEVERITY_HIGH", "message": "A wrong sum.", "line": 8}]}
     )
     request = critic_pb2.ReviewCodeRequest(source=PROGRAM)
-    verdict = (await engines.stubs["critic"].ReviewCode(request)).verdict
+    reply = await engines.stubs["critic"].ReviewCode(request)
+    verdict = reply.verdict
     (finding,) = verdict.findings
+    assert (reply.cost.ask_count, reply.cost.input_tokens) == (1, 10)
     assert verdict.is_approved
     assert (finding.tool, finding.rule, finding.line) == (critic_pb2.TOOL_MODEL, "model-review", 8)
     assert (finding.severity, finding.is_blocking) == (critic_pb2.SEVERITY_MEDIUM, False)
     assert verdict.policy_version.endswith("; model gpu/m r7 review@1")
 
     engines.says({"findings": []})
-    assert (await engines.stubs["critic"].ReviewCode(request)).verdict == verdict
+    again = await engines.stubs["critic"].ReviewCode(request)
+    assert (again.verdict, again.cost) == (verdict, Cost())
     assert engines.told == []
 
 
@@ -391,11 +395,13 @@ async def test_where_the_model_reads_otherwise_a_value_is_doubted(engines):
     alone = await analyze(engines, picture)
     assert (alone.engine.name, alone.engine.revision) == ("builtin", "4")
     assert alone.engine.degraded_reason.startswith("m could not answer: ")
+    assert alone.cost == Cost(ask_count=1, untold_ask_count=1)
 
     truth = {point.label: point.y.number for point in alone.figures[0].chart.series[0].points}
     engines.says(bar_chart(truth))
     agreed = await analyze(engines, picture)
     assert agreed.figures == alone.figures
+    assert agreed.cost == Cost(ask_count=1, input_tokens=10, output_tokens=3, usd="0.000000000")
     assert (agreed.engine.name, agreed.engine.revision, agreed.engine.prompt) == ("builtin+routed", "4; r7", "read@1")
     assert engines.told[0][1]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
 

@@ -112,6 +112,8 @@ async def test_a_long_recording_goes_in_pieces_of_at_most_thirty_seconds_cut_at_
             assert np.abs(pieces[:800]).max() < 300  # begins in a pause
     assert len(lengths) == 2
     assert max(lengths) <= 30
+    cost = events[-1].end.cost
+    assert (cost.ask_count, cost.untold_ask_count, cost.audio_s) == (2, 0, 6.0)  # as the provider says: 3 s each
     # What the first piece is in is told with the second.
     assert b"\r\n\r\nen\r\n" in models.asked[1].body
     assert b'name="language"' not in models.asked[0].body
@@ -135,6 +137,7 @@ async def test_where_nobody_speaks_no_model_is_asked(world):
     answer = await transcribed(files, speech, sounds.recorded(sounds.noise(1, 3, 0.3)))
     assert answer.no_speech.reason == NoSpeechReason.NO_SPEECH_REASON_NO_VOICE
     assert (answer.engine.name, answer.engine.model, models.asked) == ("routed", "whisper", [])
+    assert answer.cost.ask_count == 0
 
 
 async def test_a_provider_without_times_gives_the_words_of_the_whole_piece(world):
