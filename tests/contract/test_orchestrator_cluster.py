@@ -12,7 +12,10 @@ import pytest
 import pytest_asyncio
 
 from loupe.orchestrator.v1 import orchestrator_pb2
+from loupe.orchestrator.v1.approval_pb2 import ApprovalMode, ApprovalPolicy
+from loupe.orchestrator.v1.control_pb2 import Approve, DecideApprovalRequest, Reject
 from loupe.orchestrator.v1.orchestrator_pb2 import JobState, Step
+from loupe.reasoning.v1.reasoning_pb2 import Decision
 from servers.kit.errors import StorageUnavailable
 from servers.orchestrator.shared_tails import LOOK_EVERY_S
 from tests.contract.cluster_world import Cluster, cluster
@@ -113,6 +116,37 @@ async def test_a_cancelled_job_stops_its_run_in_whichever_process_that_is(it):
         await it.script.run_cancelled.wait()
         it.script.hang = None
     assert cancelled.job.state == JobState.JOB_STATE_CANCELLED
+
+
+async def test_of_decisions_at_two_servers_at_once_one_counts_and_nothing_runs_twice(it):
+    ended = (JobState.JOB_STATE_FAILED, JobState.JOB_STATE_AWAITING_APPROVAL)
+    runs = len(it.script.runs)
+    async with asyncio.timeout(WITHIN_S):
+        job = await it.create(approval=ApprovalPolicy(mode=ApprovalMode.APPROVAL_MODE_ALWAYS))
+        asked = [step async for step in _until(it.watch(job.job_id), ended)][-1]
+        digest = asked.action.ask_approval.code_sha256
+        yes = DecideApprovalRequest(job_id=job.job_id, code_sha256=digest, approve=Approve())
+        no = DecideApprovalRequest(job_id=job.job_id, code_sha256=digest, reject=Reject())
+        calls = [stub.DecideApproval(word) for word in (yes, no, yes, no) for stub in it.stubs]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        steps = [step async for step in _until(it.watch(job.job_id, server=1), ended, after=asked.sequence)]
+        await it.stubs[0].CancelJob(orchestrator_pb2.CancelJobRequest(job_id=job.job_id))
+    refused = [one for one in outcomes if isinstance(one, grpc.aio.AioRpcError)]
+    assert len(refused) == 4  # the other word, however often it was said
+    assert {one.code() for one in refused} == {grpc.StatusCode.FAILED_PRECONDITION}
+    decided = [step.observation.approval for step in steps if step.observation.HasField("approval")]
+    assert [one.code_sha256 for one in decided] == [digest]
+    assert len(it.script.runs) - runs == (decided[0].decision == Decision.DECISION_APPROVED)
+
+
+async def _until(
+    steps: AsyncIterator[Step], states: tuple[JobState.ValueType, ...], after: int = 0
+) -> AsyncIterator[Step]:
+    """The steps up to the first after a number that leaves the job in one of these states."""
+    async for step in steps:
+        yield step
+        if step.sequence > after and step.job_state in states:
+            return
 
 
 async def test_watchers_see_every_step_while_redis_is_gone_and_after_it_is_back(it, undisturbed, redis_server):
