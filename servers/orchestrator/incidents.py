@@ -22,6 +22,7 @@ from servers.kit.errors import (
 )
 from servers.kit.ids import new_id
 from servers.orchestrator.job_view import JobView
+from servers.orchestrator.retries import may_pass
 
 RETRY = Remedy(kind=RemedyKind.REMEDY_KIND_RETRY, label="Run the job again")
 INSPECT = Remedy(kind=RemedyKind.REMEDY_KIND_DOWNLOAD_AND_INSPECT, label="Look at the code and its output")
@@ -76,7 +77,7 @@ def from_error(error: LoupeError, view: JobView) -> Incident:
     if isinstance(error, TooLarge) and action == "run_code":
         kind, summary = IncidentKind.INCIDENT_KIND_SANDBOX_LIMIT, "the code left more than is kept"
         return _incident(kind, error.reason, summary, error.message, (INSPECT, REVIEW), view)
-    first = (RETRY, OPERATE) if error.code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") else (OPERATE, RETRY)
+    first = (RETRY, OPERATE) if may_pass(error) else (OPERATE, RETRY)
     summary = f"the {server} server failed while {doing}"
     return _incident(
         IncidentKind.INCIDENT_KIND_SERVER_FAILED, error.reason, summary, error.message, (*first, *besides), view

@@ -14,7 +14,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from loupe.orchestrator.v1.incident_pb2 import RemedyKind
-from servers.kit.errors import BudgetExhausted, LoupeError, TooLarge
+from servers.kit.errors import BudgetExhausted, LoupeError, TokenReplayed, TooLarge
 from servers.kit.mesh import Mesh
 from servers.kit.services import BY_NAME
 from servers.orchestrator.job_view import JobView
@@ -34,8 +34,14 @@ _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 def may_retry(view: JobView, failure: LoupeError) -> bool:
     """Return whether the failed call may be made again."""
     has_consent = RemedyKind.REMEDY_KIND_RETRY in view.consents
-    may_pass = failure.code in _PASSING and not isinstance(failure, _LASTING)
-    return has_consent and may_pass and view.told_count < MOST_RETRIES
+    return has_consent and may_pass(failure) and view.told_count < MOST_RETRIES
+
+
+def may_pass(failure: LoupeError) -> bool:
+    """Return whether the same call may go well the next time."""
+    # Every run is made under tokens of its own: one that is refused was made before the sandbox started again.
+    is_of_this_time = failure.code in _PASSING or isinstance(failure, TokenReplayed)
+    return is_of_this_time and not isinstance(failure, _LASTING)
 
 
 def pause_s(view: JobView) -> float:

@@ -100,6 +100,11 @@ REPAIR = reasoning.Action(repair_code=reasoning.RepairCode())
             ("SANDBOX_LIMIT", "the code left more than is kept", ["DOWNLOAD_AND_INSPECT", "REQUEST_REVIEW"]),
         ),
         (
+            errors.TokenReplayed("the token is older than this sandbox"),
+            RUN_CODE,
+            ("SERVER_FAILED", "the sandbox server failed while running the code", ["RETRY", "OPERATOR_ACTION"]),
+        ),
+        (
             errors.StorageUnavailable("the disk is full"),
             RUN_CODE,
             (

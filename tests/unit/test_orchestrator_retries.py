@@ -5,7 +5,7 @@ from __future__ import annotations
 from loupe.orchestrator.v1.incident_pb2 import REMEDY_KIND_RETRY, Incident, RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import Step, Thought
 from loupe.reasoning.v1.reasoning_pb2 import Goal
-from servers.kit.errors import DamagedMedia, UpstreamUnavailable
+from servers.kit.errors import BudgetExhausted, DamagedMedia, TokenReplayed, TooLarge, UpstreamUnavailable
 from servers.orchestrator.job_view import JobView
 from servers.orchestrator.retries import may_retry, pause_s
 
@@ -37,4 +37,9 @@ def test_a_step_more_begins_the_count_anew():
 
 def test_no_consent_and_no_failure_that_would_come_again_is_tried():
     assert not may_retry(view(), AWAY)
-    assert not may_retry(view(REMEDY_KIND_RETRY), DamagedMedia("cut short"))
+    for lasting in (DamagedMedia("cut short"), BudgetExhausted("spent"), TooLarge("65 MiB")):
+        assert not may_retry(view(REMEDY_KIND_RETRY), lasting)
+
+
+def test_a_run_whose_token_was_made_before_its_sandbox_is_tried_under_a_new_one():
+    assert may_retry(view(REMEDY_KIND_RETRY), TokenReplayed("the token is older than this sandbox"))
