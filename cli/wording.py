@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from loupe.critic.v1.critic_pb2 import Verdict
 from loupe.orchestrator.v1.incident_pb2 import Incident, RemedyKind
@@ -81,11 +84,18 @@ def asked(job_id: str, action: Action) -> Iterable[str]:
     if action.HasField("ask_approval"):
         yield f"may this code run? {plain(action.ask_approval.why)}"
         yield f"`loupe jobs approve {job_id}` shows it and asks; `loupe jobs reject {job_id}` ends the job"
+        yield f"it waits until {_local(action.ask_approval.expire_time)}; then the job's policy decides"
     elif action.HasField("ask_person"):
         yield plain(action.ask_person.prompt)
         for choice in action.ask_person.choices:
             yield f"  {plain(choice.choice_id)}  {plain(choice.text)}"
         yield f"`loupe jobs answer {job_id} {plain(action.ask_person.choices[0].choice_id)}` takes the first"
+        yield f"it waits until {_local(action.ask_person.expire_time)}; then the first counts"
+
+
+def _local(time: Timestamp) -> str:
+    """Return a time as this machine's clock shows it, to the minute."""
+    return f"{datetime.fromtimestamp(time.seconds).astimezone():%Y-%m-%d %H:%M}"
 
 
 def is_setback(observation: Observation) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +17,9 @@ from loupe.orchestrator.v1.incident_pb2 import Incident, Remedy, RemedyKind
 from loupe.orchestrator.v1.orchestrator_pb2 import FinalAnswer, Heartbeat, Job, JobState, RunJobResponse, Step, Thought
 from loupe.reasoning.v1.reasoning_pb2 import (
     Action,
+    AskApproval,
+    AskPerson,
+    Choice,
     CodeWritten,
     NamedFile,
     Observation,
@@ -175,6 +179,34 @@ def test_an_incident_says_what_failed_why_and_what_to_do() -> None:
     assert printed(incident, state=JobState.JOB_STATE_RUNNING) == [
         *told,
         "    next: the job goes on, as you allowed it to",
+    ]
+
+
+@pytest.fixture
+def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_utc")
+def test_a_job_that_asks_says_how_to_answer_and_until_when() -> None:
+    until = Timestamp(seconds=1795309920)
+    choices = [Choice(choice_id="f1", text="Sales"), Choice(choice_id="f2", text="Costs")]
+
+    assert printed(Action(ask_approval=AskApproval(why="it imports a module", expire_time=until))) == [
+        "  ? may this code run? it imports a module",
+        "  ? `loupe jobs approve job_1` shows it and asks; `loupe jobs reject job_1` ends the job",
+        "  ? it waits until 2026-11-22 01:12; then the job's policy decides",
+    ]
+    assert printed(Action(ask_person=AskPerson(prompt="Which?", choices=choices, expire_time=until))) == [
+        "  ? Which?",
+        "  ?   f1  Sales",
+        "  ?   f2  Costs",
+        "  ? `loupe jobs answer job_1 f1` takes the first",
+        "  ? it waits until 2026-11-22 01:12; then the first counts",
     ]
 
 
