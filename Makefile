@@ -21,7 +21,7 @@ help:
 	@echo "make test    set up what the tests need and run all of them"
 	@echo "make test-engines  the engines against real model servers: transformers and Triton, 1.6 GB; make test-vllm: vLLM, 3.5 GB"
 	@echo "make bench   measure, and print the table of docs/bench.md"
-	@echo "make soak    10,000 mixed sandbox runs, half an hour of the router, and what they leave behind"
+	@echo "make soak    10,000 mixed sandbox runs, jobs whose servers are killed, half an hour of the router, and what they leave behind"
 	@echo "make fuzz    thousands of new hostile inputs to the sandbox"
 	@echo "make lint    formatting, types, imports, contracts"
 	@echo "make secrets keys, certificates and passwords for compose.yaml and k8s/, in secrets/"
@@ -104,6 +104,7 @@ test-vllm: .build/synced .build/engines/models $(if $(filter .build/%,$(VLLM)),.
 soak: setup
 	@bash .ci/packages tests
 	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.soak.mesh
 	$(BIN)/python -m tests.soak.router --minutes 30
 
 fuzz: setup

@@ -24,6 +24,9 @@ TERMINAL = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, J
 SILENCE_LIMIT_S = 50.0
 """A stream that says nothing for three heartbeats is dead, whatever its connection says."""
 
+MOST_BREAKS = 14
+"""In a row, of a stream that worked before: most of a minute, in which a mesh that was killed is back."""
+
 # What a stream ends with when something on its way was restarted.
 _BREAKS = frozenset(
     {
@@ -60,7 +63,7 @@ async def run_job(connection: Connection, spec: JobSpec) -> AsyncIterator[RunJob
                     return
         except grpc.aio.AioRpcError as error:
             await breaks.wait_after(error)
-    async for watched in watch_job(connection, job_id, seen):
+    async for watched in _watched(connection, job_id, seen, _Breaks(is_known=True)):
         if watched.HasField("step"):
             yield RunJobResponse(step=watched.step)
         else:
@@ -69,8 +72,14 @@ async def run_job(connection: Connection, spec: JobSpec) -> AsyncIterator[RunJob
 
 async def watch_job(connection: Connection, job_id: str, after_sequence: int) -> AsyncIterator[WatchJobResponse]:
     """Yield a job's steps after a number, until the terminal step. Raises as `run_job`."""
+    async for response in _watched(connection, job_id, after_sequence, _Breaks()):
+        yield response
+
+
+async def _watched(
+    connection: Connection, job_id: str, after_sequence: int, breaks: _Breaks
+) -> AsyncIterator[WatchJobResponse]:
     seen = after_sequence
-    breaks = _Breaks()
     while True:
         request = WatchJobRequest(job_id=job_id, after_sequence=seen)
         try:
@@ -91,17 +100,20 @@ async def watch_job(connection: Connection, job_id: str, after_sequence: int) ->
 class _Breaks:
     """Counts the breaks in a row, and ends the waiting when they are too many."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_known: bool = False) -> None:
+        """Take whether the job is known to be there."""
         self._count = 0
+        self._is_known = is_known
 
     def forget(self) -> None:
         """Count from nought: the stream works."""
         self._count = 0
+        self._is_known = True
 
     async def wait_after(self, error: grpc.aio.AioRpcError) -> None:
         """Wait before the next attempt, longer each time; raise the error where waiting won't help."""
         is_break = error.code() in _BREAKS and reason_of(error) in _PASSING_REASONS
-        if not is_break or self._count == MAX_ATTEMPTS:
+        if not is_break or self._count == (MOST_BREAKS if self._is_known else MAX_ATTEMPTS):
             raise error
         await asyncio.sleep(pause_s(error, self._count))
         self._count += 1

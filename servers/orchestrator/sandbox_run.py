@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loupe.sandbox.v1.sandbox_pb2 import InputChunk, InputFile, OutputStream, RunCodeRequest, RunResult, RunSpec
+from loupe.sandbox.v1.sandbox_pb2 import (
+    InputChunk,
+    InputFile,
+    Outcome,
+    OutputStream,
+    RunCodeRequest,
+    RunResult,
+    RunSpec,
+)
 from servers.kit.errors import TooLarge, UpstreamUnavailable
 from servers.kit.files_client import CHUNK_BYTES
 
@@ -44,7 +53,7 @@ async def run(
     Args:
       inputs: content by name.
     Raises:
-      UpstreamUnavailable: the stream ended without a result.
+      UpstreamUnavailable: the stream ended without a result, or something outside ended the program.
       TooLarge: the files weigh more than `max_artifact_bytes`.
       grpc.aio.AioRpcError: the sandbox refused.
     """
@@ -75,6 +84,8 @@ async def run(
                     if size > max_artifact_bytes:
                         raise TooLarge(f"the code's files are over {max_artifact_bytes // 2**20} MiB together")
                     artifacts.setdefault(response.artifact.name, bytearray()).extend(response.artifact.data)
+                case "result" if _was_killed(response.result):
+                    raise _unavailable("something outside the sandbox killed the program; it may be run again")
                 case "result":
                     return Ran(
                         response.result,
@@ -85,9 +96,18 @@ async def run(
     finally:
         # Whatever ended the reading, the sandbox must not run on.
         call.cancel()
-    unfinished = UpstreamUnavailable("the sandbox ended its stream without a result")
-    unfinished.server = "sandbox"
-    raise unfinished
+    raise _unavailable("the sandbox ended its stream without a result")
+
+
+def _was_killed(result: RunResult) -> bool:
+    """Return whether a program ended by SIGKILL that met no limit: no code that the critic approves can send one."""
+    return result.outcome == Outcome.OUTCOME_FAILED and result.signal == signal.SIGKILL and not result.exceeded
+
+
+def _unavailable(message: str) -> UpstreamUnavailable:
+    failure = UpstreamUnavailable(message)
+    failure.server = "sandbox"
+    return failure
 
 
 def _text(tail: bytearray) -> str:

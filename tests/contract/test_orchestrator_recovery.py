@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from loupe.orchestrator.v1 import incident_pb2
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
+from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Outcome, RunResult
 from loupe.type.v1.file_ref_pb2 import FileRef
 from loupe.vision.v1 import vision_pb2, vision_service_pb2_grpc
 from servers.kit.files_client import FilesClient
@@ -67,8 +68,9 @@ class FailingVision(Vision):
 class World:
     """An orchestrator that asks a vision server which restarts."""
 
-    def __init__(self, jobs: Any, vision: Restarting, picture: FileRef) -> None:
+    def __init__(self, jobs: Any, script: Script, vision: Restarting, picture: FileRef) -> None:
         self.jobs = jobs
+        self.script = script
         self.vision = vision
         self.picture = picture
 
@@ -82,8 +84,8 @@ async def world(module_home) -> AsyncIterator[World]:
     async with running("files", module_home) as file_server, file_server.channel() as channel:
         files = FilesClient(channel)
         picture = await files.write(EXAMPLE.read_bytes(), "coffee.png", request_id="picture")
-        vision = Restarting()
-        async with scripted(Script(), files) as address, _served(vision, files, module_home) as vision_address:
+        script, vision = Script(), Restarting()
+        async with scripted(script, files) as address, _served(vision, files, module_home) as vision_address:
             names = ("REASONING", "CODEGEN", "CRITIC", "SANDBOX")
             settings = {f"LOUPE_{name}_ADDRESS": address for name in names} | {
                 "LOUPE_VISION_ADDRESS": vision_address,
@@ -91,7 +93,7 @@ async def world(module_home) -> AsyncIterator[World]:
                 "LOUPE_ORCHESTRATOR_RETRY_WITHIN_S": str(RETRY_WITHIN_S),
             }
             async with running("orchestrator", module_home, settings) as server, server.channel() as jobs:
-                yield World(OrchestratorServiceStub(jobs), vision, FileRef(file_id=picture.file_id))
+                yield World(OrchestratorServiceStub(jobs), script, vision, FileRef(file_id=picture.file_id))
 
 
 @asynccontextmanager
@@ -133,3 +135,22 @@ async def test_without_consent_nobody_waits(world):
     steps = await world.run()
     assert kinds(steps) == ["thought", "read_figures", "incident"]
     assert world.vision.asked_count == 0
+
+
+async def test_a_program_that_something_outside_killed_is_run_again_and_not_repaired(world):
+    world.vision.fail(until_asked=0)
+    world.script.runs.clear()
+    world.script.outcomes = [RunResult(outcome=Outcome.OUTCOME_FAILED, signal=9, exit_code=137)]
+    steps = await world.run(RETRY)
+    assert kinds(steps)[8:11] == ["run_code", "incident", "seen"]
+    assert "something outside the sandbox killed the program" in steps[9].incident.diagnosis
+    assert steps[-1].job_state == pb.JOB_STATE_SUCCEEDED
+    assert world.script.repairs == []
+    assert len(world.script.runs) == 2
+
+
+async def test_a_program_that_met_a_limit_is_repaired_as_before(world):
+    world.script.runs.clear()
+    limit = RunResult(outcome=Outcome.OUTCOME_LIMIT_EXCEEDED, signal=9, exceeded=LimitKind.LIMIT_KIND_MEMORY)
+    world.script.outcomes = [limit]
+    assert "repair_code" in kinds(await world.run(RETRY))

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from cli import health, mesh_state
+from cli import health, lifecycle, mesh_state
 from cli.config import Settings
 from cli.mesh_state import Member
 from cli.plan import ENVOY, plan
@@ -28,7 +28,7 @@ READER = "a process of vision's"
 INSIDE = "a process of the sandbox's"
 CHECKER = "a process of the critic's"
 _CHILDREN_OF = {READER: "vision", INSIDE: "sandbox", CHECKER: "critic"}
-_STARTS_WITHIN_S = 120.0
+_STARTS_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.02
 
 
@@ -109,22 +109,28 @@ class Mesh:
         began = time.monotonic()
         if not self.kill(target, random) or before is None:
             return
-        async with asyncio.timeout(_STARTS_WITHIN_S):
-            while (now := self.member(target)).process in (None, before) or not await self._serves(target):
-                assert now.state != "failed", f"{target} was given up"
-                await asyncio.sleep(_LOOK_EVERY_S)
+        while (now := self.member(target)).process in (None, before) or not await self._serves(target):
+            assert now.state != "failed", f"{target} was given up"
+            assert time.monotonic() < began + _STARTS_WITHIN_S, f"{target} does not come back: {now}, it was {before}"
+            await asyncio.sleep(_LOOK_EVERY_S)
         self.away_s[target].append(time.monotonic() - began)
 
     async def until_all_serve(self) -> None:
         """Return when every process serves, and Envoy knows it."""
-        async with asyncio.timeout(_STARTS_WITHIN_S):
-            while True:
-                state = mesh_state.read_running(self.settings.run_dir)
-                is_there = state is not None and all(one.is_serving for one in await health.ask(self.settings, state))
-                if is_there and await asyncio.to_thread(health.gateway_answers, self.settings.address, "/readyz"):
-                    break
-                await asyncio.sleep(5 * _LOOK_EVERY_S)
+        until = time.monotonic() + _STARTS_WITHIN_S
+        while waited_for := await self._waited_for():
+            assert time.monotonic() < until, f"still waiting for {waited_for}"
+            await asyncio.sleep(5 * _LOOK_EVERY_S)
         self.sandbox_pids |= {pid for pid in [self.pid("sandbox")] if pid}
+
+    async def _waited_for(self) -> str:
+        """Return what does not serve yet; empty when all do."""
+        state = mesh_state.read_running(self.settings.run_dir)
+        if state is None:
+            return "the supervisor"
+        if missing := [lifecycle.describe(one) for one in await health.ask(self.settings, state) if not one.is_serving]:
+            return ", ".join(missing)
+        return "" if await asyncio.to_thread(health.gateway_answers, self.settings.address, "/readyz") else "/readyz"
 
     async def _serves(self, name: str) -> bool:
         state = mesh_state.read_running(self.settings.run_dir)
