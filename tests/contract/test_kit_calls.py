@@ -70,6 +70,9 @@ class Told(FilesServiceServicer):
     async def ListFiles(self, request: Any, context: Any) -> files_pb2.ListFilesResponse:
         raise AssertionError("no test here calls this")
 
+    async def ListOldUploads(self, request: Any, context: Any) -> files_pb2.ListOldUploadsResponse:
+        raise AssertionError("no test here calls this")
+
     async def DeleteFile(self, request: Any, context: Any) -> files_pb2.DeleteFileResponse:
         raise AssertionError("no test here calls this")
 
