@@ -5,7 +5,7 @@ from __future__ import annotations
 from loupe.sandbox.v1.sandbox_pb2 import LimitKind, Limits
 from sandbox import limits
 from sandbox.policy import Policy
-from sandbox.runners.base import Program, Runner, SandboxBroken
+from sandbox.runners.base import Ending, Program, Runner, SandboxBroken
 from servers.kit.errors import NotReady
 
 # Ends with 0 only if the data stack imports and nothing outside can be reached or changed.
@@ -63,15 +63,23 @@ async def prove(runner: Runner, policy: Policy) -> None:
     Raises:
       NotReady: it does not; the message holds what went wrong and what helps.
     """
-    resolved = limits.resolve(Limits(), policy.limits)
-    written = b""
     try:
-        async with runner.start(Program(source=_PROGRAM, seed=0, limits=resolved)) as run:
-            async for chunk in run.output():
-                written += chunk.data
-            ending = await run.ending()
+        try:
+            written, ending = await _run(runner, policy)
+        except SandboxBroken:
+            # What was killed meanwhile says nothing of this machine; what can't be made here breaks each time.
+            written, ending = await _run(runner, policy)
     except (SandboxBroken, OSError) as error:
         raise NotReady(f"{runner.name} can't make a sandbox on this machine ({error}): {_REMEDY}") from error
     if ending.exit_code != 0:
         reason = written.decode(errors="replace").strip()[-500:] or f"exit code {ending.exit_code}"
         raise NotReady(f"a sandbox of {runner.name} does not hold on this machine: {reason}")
+
+
+async def _run(runner: Runner, policy: Policy) -> tuple[bytes, Ending]:
+    written = b""
+    resolved = limits.resolve(Limits(), policy.limits)
+    async with runner.start(Program(source=_PROGRAM, seed=0, limits=resolved)) as run:
+        async for chunk in run.output():
+            written += chunk.data
+        return written, await run.ending()

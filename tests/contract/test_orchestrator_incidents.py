@@ -153,11 +153,11 @@ async def test_with_consent_it_is_told_of_and_asked_again(hooked):
     assert steps[-1].job_state == pb.JOB_STATE_SUCCEEDED
 
 
-async def test_consent_ends_after_three_retries(hooked):
+async def test_consent_ends_after_five_retries(hooked):
     it, _, _ = hooked
     script(it, vision_error=Overloaded("every place is taken"))
     steps = await it.run(consents=[RETRY])
-    assert kinds(steps) == ["thought", "read_figures", "incident", "incident", "incident", "incident"]
+    assert kinds(steps) == ["thought", "read_figures", *["incident"] * 6]
     assert steps[-1].job_state == pb.JOB_STATE_FAILED
 
 
