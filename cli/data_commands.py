@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from cli.errors import ExitCode
 from cli.options import APPROVALS, as_json_lines, settings
 
-_IMAGES = click.argument("image", nargs=-1, required=True, type=click.Path(path_type=Path))
+F = TypeVar("F", bound=Callable[..., Any])
+_PATH = click.Path(path_type=Path)
+_IMAGES = click.argument("image", nargs=-1, required=True, type=_PATH)
+
+
+def _out(what: str) -> Callable[[F], F]:
+    """Return the option for a folder, which is made where it is not there."""
+    folder = Path("loupe-out")
+    return click.option("-o", "--out", default=folder, show_default=True, type=_PATH, metavar="DIR", help=what)
 
 
 @click.command()
 @_IMAGES
 @click.option("-p", "--prompt", "question", metavar="QUESTION", help="What to find out. Default: describe the picture.")
-@click.option(
-    "-o",
-    "--out",
-    default=Path("loupe-out"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the bundles: DIR/STEM/ for each image.",
-)
+@_out("Folder of the bundles: DIR/STEM/ for each image.")
 @click.option(
     "--approval",
     type=click.Choice(list(APPROVALS)),
@@ -64,15 +66,7 @@ def analyze(
 
 @click.command()
 @_IMAGES
-@click.option(
-    "-o",
-    "--out",
-    default=Path("loupe-out"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the files: DIR/STEM.csv for each image, STEM-2.csv for its second figure, STEM.json for all of it.",
-)
+@_out("Folder of the files: DIR/STEM.csv for each image, STEM-2.csv for its second figure, STEM.json for all of it.")
 def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
     """Write the data of each IMAGE as CSV. The first row is the header, the first column holds the labels.
 
@@ -89,7 +83,7 @@ def extract(image: tuple[Path, ...], out: Path) -> ExitCode:
 
 
 @click.command()
-@click.argument("recording", type=click.Path(path_type=Path))
+@click.argument("recording", type=_PATH)
 @click.option(
     "-l",
     "--language",
@@ -123,20 +117,12 @@ def transcribe(recording: Path, language: str, form: str, as_json: bool) -> Exit
 
 
 @click.command()
-@click.argument("figures", metavar="FIGURES.json", type=click.Path(path_type=Path))
+@click.argument("figures", metavar="FIGURES.json", type=_PATH)
 @click.option("--tick", "ticks", multiple=True, metavar="f1.y.2=40", help="The number of an axis's tick, from 0.")
 @click.option("--series", multiple=True, metavar="f1.s1=NAME", help="The name of a series, from 0.")
 @click.option("--value", "values", multiple=True, metavar="ID=TEXT", help="A value or a cell, as it is printed.")
 @click.option("--label", "labels", multiple=True, metavar="f1:READ=RIGHT", help="A category, in every series.")
-@click.option(
-    "-o",
-    "--out",
-    default=Path("loupe-out"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the corrected files, named as `loupe extract` names them.",
-)
+@_out("Folder of the corrected files, named as `loupe extract` names them.")
 def correct(
     figures: Path,
     ticks: tuple[str, ...],

@@ -25,7 +25,7 @@ from tests.bench.jobs_peers import peers_here
 from tests.bench.jobs_world import Backing, Site, backings, fresh_home, site
 from tests.contract.scripted_peers import Script
 from tests.soak import jobs_harm
-from tests.soak.jobs_callers import FIRST_FAILS, Callers
+from tests.soak.jobs_callers import FIRST_FAILS, Callers, busy
 from tests.soak.jobs_verdict import verdict
 
 KILLS = 100
@@ -171,7 +171,7 @@ def _harms(
 
     def under_load(harm: Any, count: int) -> Callable[[], Coroutine[Any, Any, object]]:
         async def harmed() -> None:
-            async with callers.busy(_CALLERS):
+            async with busy(callers.see_through, _CALLERS):
                 await harm(it, random, count)
 
         return harmed

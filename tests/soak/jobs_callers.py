@@ -87,23 +87,6 @@ class Callers:
         except TimeoutError:
             self._object(f"{job_id} has not ended {_ENDS_WITHIN_S:.0f} s after {len(steps)} steps")
 
-    @asynccontextmanager
-    async def busy(self, count: int) -> AsyncIterator[None]:
-        """Let so many see through one job after the other until the block ends; it ends with the last of their jobs."""
-        is_over = asyncio.Event()
-
-        async def call() -> None:
-            while not is_over.is_set():
-                await self.see_through()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(call())
-            try:
-                yield
-            finally:
-                is_over.set()
-
     async def cancel_many(self, count: int, random: Random, *, at_once: int) -> None:
         """Cancel as many jobs, most of them early."""
         waits = iter([_LONGEST_WAIT_S * random.random() ** 2 for _ in range(count)])
@@ -152,6 +135,24 @@ class Callers:
 
     def _object(self, text: str) -> None:
         self.seen.objections.append(text)
+
+
+@asynccontextmanager
+async def busy(see_through: Callable[[], Awaitable[object]], count: int) -> AsyncIterator[None]:
+    """Let so many see through one job after the other until the block ends; it ends with the last of their jobs."""
+    is_over = asyncio.Event()
+
+    async def call() -> None:
+        while not is_over.is_set():
+            await see_through()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(call())
+        try:
+            yield
+        finally:
+            is_over.set()
 
 
 def undone(steps: list[pb.Step], whole: Sequence[str] = WHOLE) -> str:

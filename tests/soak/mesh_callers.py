@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import grpc
@@ -66,23 +65,6 @@ class Callers:
                 if response.HasField("step"):
                     await self._see(made, response.step, None)
         return made
-
-    @asynccontextmanager
-    async def busy(self, count: int) -> AsyncIterator[None]:
-        """Let so many see through one job after the other until the block ends; it ends with the last of their jobs."""
-        is_over = asyncio.Event()
-
-        async def call() -> None:
-            while not is_over.is_set():
-                await self.see_through()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(call())
-            try:
-                yield
-            finally:
-                is_over.set()
 
     async def _see(self, job_id: str, step: pb.Step, on_step: OnStep | None) -> None:
         steps = self.seen.steps.setdefault(job_id, [])

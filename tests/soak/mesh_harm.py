@@ -12,7 +12,7 @@ from random import Random
 
 from loupe.orchestrator.v1 import orchestrator_pb2 as pb
 from loupe.orchestrator.v1.incident_pb2 import REMEDY_KIND_RETRY
-from tests.soak.jobs_callers import undone
+from tests.soak.jobs_callers import busy, undone
 from tests.soak.mesh_callers import Callers
 from tests.soak.mesh_world import Mesh
 
@@ -69,7 +69,7 @@ class Harm:
         """Kill what chance says, when chance says, under load."""
         began = time.monotonic()
         killed = 0
-        async with self.callers.busy(_CALLERS):
+        async with busy(self.callers.see_through, _CALLERS):
             while killed < count:
                 await asyncio.sleep(self.random.uniform(0.3, 3.0))
                 killed += self.mesh.kill(self.random.choice(targets), self.random)
