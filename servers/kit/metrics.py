@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Meter
 
+_LAST_WORDS_MS = 2000
+
 
 class Counts:
     """The counters of one server. Without an exporter nothing is counted."""
@@ -46,4 +48,5 @@ def counting(server: str, endpoint: str) -> Iterator[Counts]:
     try:
         yield Counts(server, provider.get_meter(f"loupe.{server}"))
     finally:
-        provider.shutdown()
+        # A collector that is away must not hold a server up that was asked to end.
+        provider.shutdown(timeout_millis=_LAST_WORDS_MS)
